@@ -1,0 +1,53 @@
+"""What a person sees while a run trains: a progress bar, a line an epoch, a table of classes at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import RichProgressBar
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def progress_bar(cfg: DictConfig) -> list[L.Callback]:
+    """Rich's bar on a terminal; in a file or a pipe the epoch lines say enough."""
+    return [RichProgressBar(leave=False)] if cfg.trainer.enable_progress_bar and sys.stdout.isatty() else []
+
+
+class EpochLines(L.Callback):
+    """One line in the log for each evaluation."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        loss = trainer.callback_metrics.get("train/loss")
+        last = (trainer.max_epochs or 0) - 1
+        log.info(
+            "epoch %d%s  step %d  %sval/miou %.4f  val/pixel_acc %.4f",
+            trainer.current_epoch,
+            f"/{last}" if last >= 0 else "",
+            trainer.global_step,
+            f"train/loss {loss:.4f}  " if loss is not None else "",
+            pl_module.scores["val/miou"],
+            pl_module.scores["val/pixel_acc"],
+        )
+
+
+def print_class_table(rows: Sequence[dict[str, Any]], scores: dict[str, float]) -> None:
+    """The per-class table, its means below."""
+    table = Table(title=f"mIoU {scores['val/miou']:.4f}   pixel accuracy {scores['val/pixel_acc']:.4f}")
+    table.add_column("class")
+    for column in ("IoU", "accuracy", "precision", "pixels"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        values = [row["iou"], row["accuracy"], row["precision"]]
+        table.add_row(str(row["class"]), *("-" if v != v else f"{v:.4f}" for v in values), f"{row['pixels']:,}")
+    Console().print(table)
+

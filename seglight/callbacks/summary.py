@@ -1,0 +1,114 @@
+"""summary.json: what a run was, what it cost and how it scored."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+import seglight
+from seglight.metrics import class_table
+from seglight.runs import Run
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "albumentations", "numpy")
+
+
+class RunSummary(L.Callback):
+    """Writes the scores of the best epoch, the costs and the status, at each evaluation and at the end."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.best: dict[str, Any] = {}  # the scores of the best epoch
+        self.table: list[dict[str, Any]] = []  # and its classes
+        self.images = 0
+        self.seconds = 0.0
+        self.started = 0.0
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            self.run.update_summary(**facts(pl_module, trainer))
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.images += len(batch["image"]) * trainer.world_size
+        now = time.perf_counter()
+        self.seconds += now - self.started
+        self.started = now
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if not self.best or pl_module.scores["val/miou"] > self.best["val/miou"]:
+            self.best = {**pl_module.scores, "best_epoch": trainer.current_epoch}
+            self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
+        self.write(trainer, "running")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.write(trainer, "running")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.write(trainer, "interrupted" if isinstance(exception, KeyboardInterrupt) else "failed")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "images": self.images, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.images, self.seconds = state_dict["best"], state_dict["images"], state_dict["seconds"]
+
+    def write(self, trainer: L.Trainer, status: str) -> None:
+        if trainer.is_global_zero:
+            self.run.update_summary(
+                status=status,
+                **self.best,
+                train_seconds=round(self.seconds, 3),
+                images_per_second=round(self.images / self.seconds, 3) if self.seconds else 0.0,
+                epochs=trainer.current_epoch,
+                steps=trainer.global_step,
+            )
+
+
+def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
+    """What does not change while a run trains."""
+    task.policy.apply(task.net, trainer.current_epoch)
+    return {
+        "params": sum(p.numel() for p in task.net.parameters()),
+        "trainable_params": sum(p.numel() for p in task.net.parameters() if p.requires_grad),
+        "freeze": task.policy.name,
+        "seed": task.seed,
+        "device": device_name(trainer.strategy.root_device),
+        "devices": trainer.world_size,
+        "precision": str(trainer.precision),
+        "versions": {
+            "seglight": seglight.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+        "git_commit": git_commit(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def git_commit() -> str | None:
+    """The commit of seglight's checkout, with `-dirty` where it was changed; None outside a checkout."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,47 @@
+"""How every `python -m seglight.<command>` starts: Hydra composes, the function runs, errors are one message."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from seglight.config import conf_dir
+
+log = logging.getLogger(__name__)
+
+# What a wrong option, path, file or value raises. Anything else is a defect and keeps its traceback.
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException)
+
+
+class CommandError(CompactHydraException):
+    """A user's mistake, said in one message; Hydra prints it without a traceback and exits with 1."""
+
+
+def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None:
+    """Composes `conf/<config_name>.yaml` with the command line's overrides and calls `function(cfg)`."""
+
+    def command(cfg: DictConfig) -> Any:
+        try:
+            return function(cfg)
+        except USER_ERRORS as error:
+            log.debug("traceback", exc_info=True)
+            raise CommandError(f"error: {message(error)}") from error
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
+    sys.stdout.flush()
+
+
+def message(error: BaseException) -> str:
+    """An error's text; the type too where the text alone would not say what happened."""
+    text = str(error).strip()
+    plain = isinstance(error, ValueError | ModuleNotFoundError | FloatingPointError) or (
+        isinstance(error, OSError) and error.errno is None
+    )
+    return text if text and plain else f"{type(error).__name__}: {text}"

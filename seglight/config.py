@@ -1,0 +1,71 @@
+"""Where the configs are, composing them in Python as the command line does, and what they build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+if TYPE_CHECKING:
+    from torch import nn
+
+AXES = ("model", "encoder", "decoder", "skips", "freeze", "data", "augment", "loss", "optim", "schedule")
+
+
+def conf_dir() -> Path:
+    """The folder of configs: inside an installed package, beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
+
+
+def compose(*overrides: str, config_name: str = "train") -> DictConfig:
+    """The config that `python -m seglight.<config_name> OVERRIDES` composes.
+
+    Raises hydra's own errors for an unknown option or key: their text lists what exists.
+    """
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = hydra_compose(config_name, list(overrides), return_hydra_config=True)
+    with open_dict(cfg):
+        choices = cfg.pop("hydra").runtime.choices
+    return record_choices(cfg, choices)
+
+
+def record_choices(cfg: DictConfig, choices: Any) -> DictConfig:
+    """Writes the option chosen on each axis into `cfg.axes`, so that a run can say what it was."""
+    with open_dict(cfg):
+        cfg.axes = {axis: choices[axis] for axis in AXES if axis in choices}
+    return cfg
+
+
+def resolve(cfg: DictConfig) -> DictConfig:
+    """A copy without interpolations: what a run directory keeps."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    return OmegaConf.create(plain)  # type: ignore[return-value,arg-type]
+
+
+def build_model(cfg: DictConfig) -> nn.Module:
+    """The network that `cfg.net` describes: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
+    return build(cfg, "net")
+
+
+def build(cfg: DictConfig, key: str, **kwargs: Any) -> Any:
+    """Instantiates `cfg.<key>`; what goes wrong inside a target is raised as that error, not as Hydra's wrapper."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    node = OmegaConf.select(cfg, key)
+    try:
+        return instantiate(node, **kwargs)
+    except InstantiationException as error:
+        cause: BaseException | None = error.__cause__
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, ValueError | OSError | ModuleNotFoundError):
+            raise cause from None
+        raise
+
+
+__all__ = ["AXES", "build", "build_model", "compose", "conf_dir", "record_choices", "resolve"]

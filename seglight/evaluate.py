@@ -1,0 +1,78 @@
+"""`python -m seglight.evaluate run=PATH`: a run's scores again, from its checkpoint, on any split or data set."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from seglight.command import run_command
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(cfg: DictConfig) -> dict[str, float]:
+    """Writes RUN/evaluate/<data>_<split>/{metrics.json, per_class.csv, confusion.csv} and, on demand, predictions/."""
+    from seglight.callbacks.progress import print_class_table
+    from seglight.callbacks.save_predictions import SavePredictions
+    from seglight.config import build
+    from seglight.fit import build_task, build_trainer
+    from seglight.metrics import class_table
+    from seglight.runs import load_run
+
+    run = load_run(cfg.run, cfg.checkpoint)
+    data = build(cfg, "data")
+    if data.num_classes != run.cfg.data.num_classes:
+        raise ValueError(
+            f"data={data.name} has {data.num_classes} classes, the run was trained on {run.cfg.data.num_classes} "
+            f"(data={run.cfg.data.name}): evaluate it on a data set with the same classes"
+        )
+    folder = run.path / "evaluate" / f"{data.name}_{data.split}"
+    folder.mkdir(parents=True, exist_ok=True)
+    task = build_task(run.cfg, data, net=run.net)
+    task.net.to(memory_format=task.memory_format)
+    callbacks = [SavePredictions(folder / "predictions", data)] if cfg.save_predictions else []
+    trainer = build_trainer(run.cfg, None, callbacks)
+    trainer.validate(task, data.eval_dataloader(data.split), verbose=False)
+    confusion = task.metrics.compute().cpu()
+    rows = class_table(confusion, task.metrics.classes)
+    named = {k.replace("val/", f"{data.split}/"): None if math.isnan(v) else v for k, v in task.scores.items()}
+    (folder / "metrics.json").write_text(json.dumps(named, indent=2) + "\n")
+    with (folder / "per_class.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with (folder / "confusion.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["truth \\ prediction", *task.metrics.classes])
+        table.writerows([name, *row] for name, row in zip(task.metrics.classes, confusion.tolist(), strict=True))
+    print_class_table(rows, task.scores)
+    log.info("wrote: %s", folder)
+    return task.scores
+
+
+def with_run_data(arguments: list[str]) -> None:
+    """Offers the data of the run that `run=PATH` names as the option `data=run`, which evaluate.yaml takes by default."""
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    paths = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
+    node: Any = {"split": "???"}
+    if paths and (Path(paths[-1]) / "config.yaml").is_file():
+        node = OmegaConf.load(Path(paths[-1]) / "config.yaml").data
+    ConfigStore.instance().store(name="run", node=node, group="data")
+
+
+def main() -> None:
+    with_run_data(sys.argv[1:])
+    run_command("evaluate", evaluate)
+
+
+if __name__ == "__main__":
+    main()

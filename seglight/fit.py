@@ -1,0 +1,142 @@
+"""Trains a run: reads its config, builds data, network, task, callbacks, loggers and trainer, and fits."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seglight.callbacks.predictions import Predictions
+from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
+from seglight.callbacks.summary import RunSummary
+from seglight.checkpoint import AtomicCheckpointIO
+from seglight.config import build
+from seglight.runs import Run
+from seglight.task import SegmentationTask
+
+log = logging.getLogger(__name__)
+
+
+def fit(run: Run) -> None:
+    """Trains, evaluates and writes everything a run directory holds."""
+    quiet()
+    cfg = run.cfg
+    L.seed_everything(cfg.seed, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    data = build(cfg, "data")
+    task = build_task(cfg, data)
+    if cfg.get("init_from"):
+        initialise(task.net, cfg)
+    if hasattr(task.loss, "set_class_counts"):
+        task.loss.set_class_counts(data.class_counts(data.train_split))
+    task.net.to(memory_format=task.memory_format)
+    if cfg.compile:
+        task.net.compile()  # in place: the checkpoint's keys stay those of the network
+    checkpoints = L.pytorch.callbacks.ModelCheckpoint(
+        run.path / "checkpoints",
+        filename="best",
+        monitor="val/miou",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    summary = RunSummary(run)
+    callbacks = [checkpoints, summary, EpochLines(), *progress_bar(cfg)]
+    if cfg.predictions:
+        callbacks.append(Predictions(run, cfg.predictions))
+    trainer = build_trainer(cfg, run, callbacks)
+    trainer.fit(task, data)
+    if not run.checkpoint_path("best").is_file():  # the run ended (max_steps) before its first evaluation
+        trainer.validate(task, data, verbose=False)
+        for which in ("best", "last"):
+            trainer.save_checkpoint(run.checkpoint_path(which))
+    if trainer.is_global_zero:
+        run.update_summary(status="completed")
+        print_class_table(summary.table, summary.best)
+
+
+def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:
+    """The task of a config, around a given network or the one it describes; `data` names the classes."""
+    return SegmentationTask(
+        net=net or build(cfg, "net"),
+        loss=build(cfg, "loss"),
+        recipe=build(cfg, "optim"),
+        schedule=build(cfg, "schedule"),
+        policy=build(cfg, "freeze"),
+        num_classes=cfg.data.num_classes,
+        classes=getattr(data, "classes", None),
+        seed=cfg.seed,
+        channels_last=cfg.channels_last,
+    )
+
+
+def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.Trainer:
+    """The trainer of a config, with `precision=auto` decided and metrics.csv always among the loggers."""
+    settings = cfg.trainer.copy()
+    with open_dict(settings):
+        if settings.precision == "auto":
+            settings.precision = auto_precision(settings.accelerator)
+    loggers: list[Any] = []
+    if run is not None:
+        loggers = [L.pytorch.loggers.CSVLogger(run.path, name="", version="")]
+        loggers += [build(cfg, f"logger.{name}", save_dir=str(run.path)) for name in cfg.logger]
+        for logger in loggers[1:]:
+            logger.log_hyperparams({**cfg.axes, "cfg": OmegaConf.to_container(cfg)})
+    trainer: L.Trainer = build(
+        OmegaConf.create({"trainer": settings}),
+        "trainer",
+        callbacks=callbacks,
+        logger=loggers or False,
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=run is not None,
+        default_root_dir=str(run.path) if run else None,
+    )
+    return trainer
+
+
+def quiet() -> None:
+    """Lightning's tips and notes of its own affairs stay out of the log; its warnings go into it."""
+    logger = logging.getLogger("lightning.pytorch")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    for text in (".*treespec, LeafSpec.*", ".*Experiment logs directory.*", ".*does not have many workers.*",
+                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*"):  # fmt: skip
+        warnings.filterwarnings("ignore", message=text)
+
+
+def auto_precision(accelerator: str) -> str:
+    """bf16-mixed where the device computes in bfloat16 natively, else 32-true: emulated it is many times slower."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return "32-true"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+
+
+def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
+    """Starts from another run's weights or a file of published ones (`init_from`, `init_source`)."""
+    from pathlib import Path
+
+    from seglight.checkpoint import read_checkpoint
+    from seglight.models.initialise import init_from
+    from seglight.runs import load_run
+
+    path = Path(cfg.init_from)
+    if path.is_dir():
+        state = load_run(path).weights()
+    else:
+        state = read_checkpoint(path)
+    if cfg.get("init_source"):
+        from seglight.models import published
+
+        published.load(net, state, cfg.init_source)
+        log.info("init_from %s: every tensor of %s placed", path, cfg.init_source)
+        return
+    log.info("init_from %s: %s", path, init_from(net, state))

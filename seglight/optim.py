@@ -1,0 +1,62 @@
+"""An optimizer recipe: one parameter group for each part of the network and kind of parameter, all there from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.optim import Optimizer
+
+from seglight.freeze import FreezePolicy, parts
+
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
+
+
+@dataclass
+class Recipe:
+    """`lr` and `weight_decay`, and how biases, norms and the auxiliary head depart from them.
+
+    optimizer: a torch optimizer without its parameters (`_partial_: true` in a config).
+    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those.
+    """
+
+    optimizer: Callable[..., Optimizer]
+    lr: float
+    weight_decay: float = 0.0
+    bias_lr: float = 1.0
+    aux_lr: float = 1.0
+    decay_biases: bool = True
+    decay_norms: bool = True
+
+    def __call__(self, net: nn.Module, policy: FreezePolicy) -> Optimizer:
+        return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay)
+
+    def groups(self, net: nn.Module, policy: FreezePolicy) -> Iterator[dict[str, Any]]:
+        """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
+        for part in parts(net):
+            scale = policy.lr_scale(part) * (self.aux_lr if part.name == "aux" else 1.0)
+            for kind, parameters in by_kind(part.module).items():
+                decays = {"biases": self.decay_biases, "norms": self.decay_norms}.get(kind, True)
+                yield {
+                    "params": parameters,
+                    "name": f"{part.name}.{kind}",
+                    "lr": self.lr * scale * (self.bias_lr if kind == "biases" else 1.0),
+                    "weight_decay": self.weight_decay if decays else 0.0,
+                    "first_epoch": policy.first_epoch(part),
+                }
+
+
+def by_kind(module: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """A module's parameters as `weights`, `biases` and `norms` (scale and shift), each once, empty kinds left out."""
+    kinds: dict[str, list[nn.Parameter]] = {"weights": [], "biases": [], "norms": []}
+    seen: set[int] = set()
+    for owner in module.modules():
+        for name, parameter in owner.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                kind = "norms" if isinstance(owner, NORMS) else "biases" if name == "bias" else "weights"
+                kinds[kind].append(parameter)
+    return {kind: parameters for kind, parameters in kinds.items() if parameters}

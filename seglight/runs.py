@@ -1,0 +1,130 @@
+"""A run on disk: its config, checkpoints and scores. Everything that reads or writes a run directory goes through here."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import nn
+
+
+class Run:
+    """A run directory: `config.yaml`, `overrides.yaml`, `summary.json`, `checkpoints/`, `predictions/`."""
+
+    def __init__(self, path: str | Path, checkpoint: str = "best") -> None:
+        self.path = Path(path)
+        self.checkpoint = checkpoint
+
+    @classmethod
+    def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
+        """Makes the directory and writes what the run is going to be."""
+        run = cls(path)
+        (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, run.path / "config.yaml")
+        OmegaConf.save(OmegaConf.create(overrides), run.path / "overrides.yaml")
+        run.write_summary({"status": "running"})
+        return run
+
+    @cached_property
+    def cfg(self) -> DictConfig:
+        """The resolved config the run was made with."""
+        return OmegaConf.load(self.path / "config.yaml")  # type: ignore[return-value]
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        """The command line's overrides."""
+        path = self.path / "overrides.yaml"
+        return list(OmegaConf.load(path)) if path.is_file() else []
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What summary.json says; a score that does not exist (an absent class) is NaN."""
+        summary: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        return {key: math.nan if value is None and "/" in key else value for key, value in summary.items()}
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Writes summary.json whole; NaN becomes null, for JSON has no NaN."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in summary.items()}
+        partial = self.path / ".summary.json.partial"
+        partial.write_text(json.dumps(plain, indent=2) + "\n")
+        os.replace(partial, self.path / "summary.json")
+
+    def update_summary(self, **values: Any) -> None:
+        """Adds to summary.json."""
+        self.write_summary({**self.summary, **values})
+
+    def checkpoint_path(self, which: str | None = None) -> Path:
+        """The file of the `best` or `last` checkpoint."""
+        return self.path / "checkpoints" / f"{which or self.checkpoint}.ckpt"
+
+    def weights(self, which: str | None = None) -> dict[str, torch.Tensor]:
+        """The network's state dict in a checkpoint."""
+        from seglight.checkpoint import read_checkpoint
+
+        path = self.checkpoint_path(which)
+        if not path.is_file():
+            status = self.summary.get("status")
+            raise FileNotFoundError(f"{path} does not exist (the run is {status}): has it finished its first evaluation?")
+        state = read_checkpoint(path).get("state_dict", {})
+        return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+
+    @cached_property
+    def net(self) -> nn.Module:
+        """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
+        net = self.untrained_net()
+        net.load_state_dict(self.weights())
+        return net.eval()
+
+    def untrained_net(self) -> nn.Module:
+        """The network that the config describes, without reading any pretrained weights."""
+        from seglight.config import build_model
+
+        cfg = self.cfg.copy()
+        if OmegaConf.select(cfg, "net.encoder.weights") is not None:
+            cfg.net.encoder.weights = None  # the checkpoint holds them all
+        return build_model(cfg)
+
+    def predict(self, image: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Class indices uint8 [H, W] of an RGB image: uint8 array [H, W, 3] or tensor [3, H, W]."""
+        import numpy as np
+        import torch
+
+        from seglight.inference import Inference
+
+        pixels = torch.as_tensor(np.ascontiguousarray(image))
+        if pixels.ndim != 3 or 3 not in (pixels.shape[0], pixels.shape[-1]):
+            raise ValueError(f"an RGB image [H, W, 3] or [3, H, W] is needed, got {tuple(pixels.shape)}")
+        if pixels.shape[-1] == 3 and (isinstance(image, np.ndarray) or pixels.shape[0] != 3):
+            pixels = pixels.permute(2, 0, 1)
+        with torch.inference_mode():
+            logits = Inference()(self.net, pixels[None])
+        return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+
+def load_run(path: str | Path, checkpoint: str = "best") -> Run:
+    """A run directory that exists. FileNotFoundError says what a run directory holds."""
+    folder = Path(path)
+    if not (folder / "config.yaml").is_file():
+        inside = sorted(p.parent.name for p in folder.glob("*/config.yaml"))
+        hint = f"it is a sweep of runs: {', '.join(inside[:8])}" if inside else "a run has config.yaml, summary.json, checkpoints/"
+        raise FileNotFoundError(f"{folder} is not a run directory: {hint}")
+    return Run(folder, checkpoint)
+
+
+def sweep_runs(folder: str | Path) -> list[Run]:
+    """The runs directly inside a sweep's folder, in the order of their numbers."""
+
+    def number(run: Run) -> tuple[int, str]:
+        name = run.path.name
+        return (int(name), "") if name.isdigit() else (1 << 60, name)
+
+    return sorted((Run(p.parent) for p in Path(folder).glob("*/config.yaml")), key=number)

@@ -1,0 +1,111 @@
+"""The one LightningModule: loss, metrics, optimizer, schedule and freeze policy around a network.
+
+Shapes: B batch, K classes, H W pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from seglight.freeze import FreezePolicy, parts
+from seglight.inference import Inference
+from seglight.metrics import SegmentationMetrics
+from seglight.optim import Recipe
+
+
+class SegmentationTask(L.LightningModule):
+    """Trains `net` (images [B, 3, H, W] uint8 -> logits [B, K, H, W]) on batches {image, mask, name}.
+
+    loss(logits, labels) is a scalar in which label 255 does not count. Logs train/loss each step and the scores of
+    `SegmentationMetrics` under val/ each epoch.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        recipe: Recipe,
+        schedule: Callable[..., Any],
+        policy: FreezePolicy,
+        num_classes: int,
+        classes: Sequence[str] | None = None,
+        inference: Inference | None = None,
+        seed: int = 0,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.net, self.loss = net, loss
+        self.recipe, self.schedule, self.policy = recipe, schedule, policy
+        self.metrics = SegmentationMetrics(num_classes, classes)
+        self.inference = inference or Inference()
+        self.scores: dict[str, float] = {}  # of the last evaluation, in float64
+        self.seed = seed
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images.contiguous(memory_format=self.memory_format))
+        return logits
+
+    # training
+
+    def on_train_epoch_start(self) -> None:
+        self.policy.apply(self.net, self.current_epoch)
+        self.net.train()
+        stages = [part for part in parts(self.net) if part.depth > 0]
+        self.log("frozen_stages", float(self.policy.frozen_stages(self.current_epoch, len(stages))))
+        self.log("trainable_params", float(sum(p.numel() for p in self.net.parameters() if p.requires_grad)))
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # What the network draws (dropout, sampled pixels) is a function of (seed, step, rank): resumes repeat it.
+        key = f"{self.seed}/{self.current_epoch}/{batch_idx}/{self.global_rank}"
+        torch.manual_seed(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big"))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        images = batch["image"].contiguous(memory_format=self.memory_format)
+        masks = batch["mask"].long()
+        pairs = (
+            self.net.training_pairs(images, masks)  # type: ignore[operator]
+            if hasattr(self.net, "training_pairs")
+            else [(self.net(images), masks, 1.0)]
+        )
+        loss: Tensor = sum(weight * self.loss(logits.float(), labels) for logits, labels, weight in pairs)  # type: ignore[assignment]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.global_step} (epoch {self.current_epoch}) on "
+                f"{', '.join(batch['name'])}: lower optim.lr={self.recipe.lr:g}, set trainer.gradient_clip_val=1, "
+                "or look at those files"
+            )
+        self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, batch_size=len(images))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.recipe(self.net, self.policy)
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+        batches = max(int(self.trainer.num_training_batches), 1)
+        steps_per_epoch = max(batches // self.trainer.accumulate_grad_batches, 1)
+        scheduler = self.schedule(optimizer, total, steps_per_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # evaluation
+
+    def on_validation_epoch_start(self) -> None:
+        self.metrics.reset()
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        prediction = self.predict(batch["image"])
+        self.metrics.update(prediction, batch["mask"])
+        return prediction
+
+    def on_validation_epoch_end(self) -> None:
+        self.scores = {f"val/{name}": value for name, value in self.metrics.scores().items()}
+        self.log_dict(self.scores)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Class indices [B, H, W] of images [B, 3, H, W], as this task's `inference` gets them."""
+        return self.inference(self, images).argmax(1)

@@ -1,0 +1,50 @@
+"""`python -m seglight.train`: composes a run, makes its directory, trains it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from seglight.command import run_command
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> float:
+    """One run; returns val/miou. In a sweep a failed job is recorded and NaN, so that the next one starts."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from seglight.command import USER_ERRORS, message
+    from seglight.config import record_choices, resolve
+    from seglight.launch import launch
+    from seglight.runs import Run
+
+    hydra: Any = HydraConfig.get()
+    cfg = resolve(record_choices(cfg, hydra.runtime.choices))
+    run = Run.create(Path(hydra.runtime.output_dir), cfg, list(hydra.overrides.task))
+    try:
+        launch(run)
+        log.info("run: %s", run.path)
+        return float(run.summary.get("val/miou", "nan"))
+    except Exception as error:
+        run.update_summary(status="failed", error=message(error))
+        if hydra.mode != RunMode.MULTIRUN:
+            raise
+        log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
+        log.info("run: %s (failed)", run.path)
+        return float("nan")
+    except BaseException:
+        run.update_summary(status="interrupted")
+        raise
+
+
+def main() -> None:
+    run_command("train", train)
+
+
+if __name__ == "__main__":
+    main()
