@@ -1,0 +1,168 @@
+"""The Lightning data module that every data set shares: splits, loaders, checks before the first step."""
+
+# Shapes: B batch, H W pixels, K classes
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seglight.data.augmentation import Augmentation
+from seglight.data.counting import count_classes
+from seglight.data.dataset import SegmentationDataset
+from seglight.data.labels import IGNORE_INDEX, IndexLabels
+from seglight.data.listing import check_pairs
+from seglight.data.loader import Collate, Loader, start_worker
+from seglight.data.pair import Pair
+from seglight.data.prediction import palette_image
+from seglight.data.reader import FileReader, Reader
+from seglight.data.sampler import EvaluationSampler, TrainingSampler
+from seglight.data.workers import worker_count
+
+Colour = tuple[int, int, int]
+
+
+class SegmentationData(LightningDataModule):
+    """One data set: its classes, its pairs a split, and the loaders over them.
+
+    A subclass gives `classes`, `palette`, `layout` and `pairs(split)`, and `reader(split)` where its masks do not
+    store class indices. Batches are {"image": uint8 [B, 3, H, W], "mask": uint8 [B, H, W], "name": list[str]};
+    255 is ignored. `train_split` is augmented and trained on, `split` is evaluated at native resolution.
+    """
+
+    classes: Sequence[str] = ()
+    palette: Sequence[Colour] = ()
+    layout: ClassVar[str] = ""  # what lies under `root`, for the error when it does not
+    splits: ClassVar[tuple[str, ...]] = ("train", "val")
+    ignore_index: int = IGNORE_INDEX
+
+    def __init__(
+        self,
+        *,
+        root: str | Path | None = None,
+        name: str | None = None,
+        num_classes: int | None = None,
+        train_split: str = "train",
+        split: str = "val",
+        augment: Any = None,
+        crop_size: int | Sequence[int] | None = None,  # these two are for the augment configs, which refer to them
+        scale: Sequence[float] | None = None,
+        batch_size: int = 8,
+        eval_batch_size: int = 1,
+        num_workers: int | str = "auto",
+        seed: int = 0,
+        draw_with_replacement: bool = False,
+        on_error: str = "raise",
+    ) -> None:
+        super().__init__()
+        self.root = None if root is None else Path(root).expanduser()
+        self.name = name or type(self).__name__.lower()
+        self.train_split, self.split = train_split, split
+        self.augment = None if augment is None or augment == [] else Augmentation(augment)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.num_workers = worker_count(num_workers)
+        self.seed, self.draw_with_replacement = seed, draw_with_replacement
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"data.on_error={on_error}; expected raise or skip")
+        self.on_error = on_error
+        if num_classes is not None and self.classes and num_classes != len(self.classes):
+            raise ValueError(f"data.num_classes={num_classes}; data={self.name} has {len(self.classes)} classes")
+        self._listed: dict[str, list[Pair]] = {}
+        self._counts: dict[str, Tensor] = {}
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def pairs(self, split: str) -> list[Pair]:
+        """The images and masks of a split, in a fixed order."""
+        raise NotImplementedError
+
+    def reader(self, split: str) -> Reader:
+        """How the pairs of a split are read."""
+        return FileReader(IndexLabels(self.num_classes))
+
+    def listed(self, split: str) -> list[Pair]:
+        """`pairs(split)`, checked once: not empty, no name twice, every file there, a few of them read."""
+        if split not in self._listed:
+            if self.root is not None and not self.root.is_dir():
+                raise FileNotFoundError(
+                    f"{self.root}: no such folder. data={self.name} expects there: {self.layout}. Set SEGLIGHT_DATA "
+                    f"to the folder that holds it, or run: python -m seglight.fetch data={self.name}"
+                )
+            pairs = self.pairs(split)
+            check_pairs(pairs, self.reader(split), f"data={self.name}, split {split}", self.root)
+            self._listed[split] = pairs
+        return self._listed[split]
+
+    def prepare(self) -> None:
+        """Raises what is wrong with the splits that will be used, before the first step, where that is cheap."""
+        for split in dict.fromkeys((self.train_split, self.split)):
+            self.listed(split)
+
+    def setup(self, stage: str | None = None) -> None:
+        if stage in (None, "fit"):
+            self.listed(self.train_split)
+        self.listed(self.split)
+
+    def dataset(self, split: str, train: bool = False) -> SegmentationDataset:
+        """The samples of a split; augmented when they are for training."""
+        skip = self.on_error == "skip"
+        augment = self.augment if train else None
+        return SegmentationDataset(self.listed(split), self.reader(split), augment, self.seed, skip, train)
+
+    def train_dataloader(self) -> Loader:
+        """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
+        data = self.dataset(self.train_split, train=True)
+        sampler = TrainingSampler(len(data), self.seed, self.draw_with_replacement)
+        advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
+        return self.loader(data, sampler, self.batch_size, Collate(advice), len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> Loader:
+        return self.eval_dataloader(self.split)
+
+    def test_dataloader(self) -> Loader:
+        return self.eval_dataloader(self.split)
+
+    def predict_dataloader(self) -> Loader:
+        return self.eval_dataloader(self.split)
+
+    def eval_dataloader(self, split: str) -> Loader:
+        """Every image of a split once, unaugmented, at its own resolution."""
+        data = self.dataset(split)
+        sampler = EvaluationSampler(len(data))
+        return self.loader(data, sampler, self.eval_batch_size, Collate("set data.eval_batch_size=1"), False)
+
+    def loader(self, data: Any, sampler: Any, batch_size: int, collate: Collate, drop_last: bool) -> Loader:
+        """A loader with this module's workers."""
+        return Loader(
+            data,
+            batch_size=batch_size,
+            sampler=sampler,
+            collate_fn=collate,
+            drop_last=drop_last,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            worker_init_fn=start_worker,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def class_counts(self, split: str) -> Tensor:
+        """Pixels of each class in a split's masks, int64 [K]; ignored pixels are left out."""
+        if split not in self._counts:
+            self._counts[split] = count_classes(self.listed(split), self.reader(split), self.num_classes)
+        return self._counts[split]
+
+    def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
+        """Writes a predicted mask [H, W] of class indices as a palette PNG `<name>.png`; returns its path."""
+        path = Path(folder) / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        palette_image(mask, self.palette).save(path)
+        return path

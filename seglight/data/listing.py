@@ -1,0 +1,69 @@
+"""Lists the pairs of a split and checks what can be checked without decoding every file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from seglight.data.pair import Pair
+from seglight.data.reader import Reader, size_mismatch
+from seglight.data.reading import image_size
+
+SIZES_CHECKED, FILES_READ = 64, 4  # a few headers and files: tenths of a second on any data set
+
+
+def read_ids(path: Path) -> list[str]:
+    """The ids of a list file, one a line; an id listed twice is an error."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; expected a list of ids, one a line") from None
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise ValueError(f"{path}: the list is empty; expected ids, one a line")
+    refuse_twice(ids, str(path))
+    return ids
+
+
+def refuse_twice(names: Sequence[str], where: str) -> None:
+    """A sample that is listed twice would count twice in every score."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{where}: listed more than once: {', '.join(twice[:5])} ({len(twice)} in all); once expected")
+
+
+def check_pairs(pairs: Sequence[Pair], reader: Reader, what: str, root: Path | None) -> None:
+    """Not empty, no name twice, every file there; sizes and labels of a few, spread over the list."""
+    if not pairs:
+        raise ValueError(f"{what}: no images{'' if root is None else f' under {root}'}; expected at least one")
+    refuse_twice([pair.name for pair in pairs], what)
+    if root is None:
+        return
+    missing = missing_files(pairs)
+    if missing:
+        raise FileNotFoundError(f"{missing[0]}: no such file ({what} lists it; {len(missing)} missing in all)")
+    for pair in spread(pairs, SIZES_CHECKED):
+        if pair.mask is not None and image_size(pair.image) != image_size(pair.mask):
+            raise size_mismatch(pair, image_size(pair.image), image_size(pair.mask))
+    for pair in spread(pairs, FILES_READ):
+        reader(pair)
+
+
+def spread(pairs: Sequence[Pair], count: int) -> Sequence[Pair]:
+    """At most `count` pairs, evenly spread over the list."""
+    return pairs[:: max(1, -(-len(pairs) // count))]
+
+
+def missing_files(pairs: Sequence[Pair]) -> list[Path]:
+    """The files that are not there, found by listing each folder once."""
+    names: dict[Path, set[str]] = {}
+    missing = []
+    for path in (path for pair in pairs for path in (pair.image, pair.mask) if path is not None):
+        folder = path.parent
+        if folder not in names:
+            names[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+        if path.name not in names[folder]:
+            missing.append(path)
+    return missing

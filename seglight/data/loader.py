@@ -1,0 +1,85 @@
+"""Batches of uint8 tensors, put together with one copy; what was skipped is counted and named."""
+
+# Shapes: B batch, H W pixels
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, get_worker_info
+
+from seglight.data.dataset import Sample
+
+log = logging.getLogger(__name__)
+
+SKIPPED_SHARE = 0.01  # more unreadable files than this are a broken data set, not an accident
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Stacks samples to {"image": uint8 [B, 3, H, W] in channels-last memory, "mask": uint8 [B, H, W], "name"}."""
+
+    advice: str  # what to do about images of different sizes
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        failures = [failure for sample in samples for failure in sample.failures]
+        images = [sample.image for sample in samples if sample.image is not None]
+        masks = [sample.mask for sample in samples if sample.mask is not None]
+        names = [sample.name for sample in samples if sample.image is not None]
+        sizes = {image.shape[:2]: name for image, name in zip(images, names, strict=True)}
+        if len(sizes) > 1:
+            listed = ", ".join(f"{name} {size[1]} x {size[0]}" for size, name in sizes.items())
+            raise ValueError(f"images of different sizes in one batch ({listed}); {self.advice}")
+        height, width = next(iter(sizes), (0, 0))
+        image = empty((len(images), height, width, 3))
+        mask = empty((len(images), height, width))
+        for i, (pixels, labels) in enumerate(zip(images, masks, strict=True)):
+            image.numpy()[i] = pixels
+            mask.numpy()[i] = labels
+        batch: dict[str, Any] = {"image": image.permute(0, 3, 1, 2), "mask": mask, "name": names}
+        return batch | {"failures": failures} if failures else batch
+
+
+def empty(shape: tuple[int, ...]) -> Tensor:
+    """A uint8 tensor; in a worker it lies in shared memory, so that handing it over copies nothing."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    count = 1
+    for length in shape:
+        count *= length
+    storage = torch.UntypedStorage._new_shared(count)  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)  # type: ignore[call-overload,no-any-return]
+
+
+class Loader(DataLoader[Any]):
+    """A DataLoader that reports skipped files, and refuses to go on when more than 1% of the set is unreadable."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        skipped: set[str] = set()
+        total = len(self.dataset)  # type: ignore[arg-type]
+        for batch in super().__iter__():
+            for failure in batch.pop("failures", ()):
+                if failure in skipped:
+                    continue
+                skipped.add(failure)
+                log.warning("skipped %d of %d: %s", len(skipped), total, failure)
+                if len(skipped) > SKIPPED_SHARE * total:
+                    raise ValueError(
+                        f"{len(skipped)} of {total} files could not be read, more than data.on_error=skip accepts "
+                        f"(1%); the last: {failure}"
+                    )
+            if len(batch["name"]) > 0:
+                yield batch
+
+
+def start_worker(_: int) -> None:
+    """A worker is one of several: OpenCV and torch get one thread in it."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,21 @@
+"""Predicted masks as files that show their classes in colour and still store class indices."""
+
+# Shapes: H W pixels
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def palette_image(mask: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]) -> Image.Image:
+    """A palette image of class indices [H, W]; ignored pixels (255) are near white, as in VOC."""
+    colours = [(0, 0, 0)] * 256
+    colours[: len(palette)] = list(palette)
+    colours[255] = (224, 224, 192)
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8), mode=None)
+    image.putpalette([channel for colour in colours for channel in colour])
+    return image

@@ -1,0 +1,63 @@
+"""Which images are seen, in what order, by which rank: a function of (seed, epoch) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch.distributed as dist
+from torch.utils.data import Sampler
+
+Key = tuple[int, int]  # (epoch, index): what a sample's randomness is drawn from
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's rank and the number of ranks; (0, 1) outside distributed training."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+class TrainingSampler(Sampler[Key]):
+    """Shuffles every epoch and gives every rank the same number of images (the first few serve twice if need be).
+
+    `replacement` draws each image independently, as the FCN authors' release does.
+    Lightning calls `set_epoch`, so that a resumed run goes on with the order it would have had.
+    """
+
+    def __init__(self, length: int, seed: int, replacement: bool = False) -> None:
+        self.length, self.seed, self.replacement = length, seed, replacement
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Key]:
+        rank, world = rank_and_world()
+        random = np.random.default_rng((self.seed, self.epoch))
+        if self.replacement:
+            order = random.integers(self.length, size=len(self) * world)
+        else:
+            order = np.resize(random.permutation(self.length), len(self) * world)
+        epoch = self.epoch
+        for index in order[rank::world]:
+            yield epoch, int(index)
+
+    def __len__(self) -> int:
+        return -(-self.length // rank_and_world()[1])
+
+
+class EvaluationSampler(Sampler[Key]):
+    """Every image exactly once over all ranks, never padded: a repeated image would bias the score."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __iter__(self) -> Iterator[Key]:
+        rank, world = rank_and_world()
+        for index in range(rank, self.length, world):
+            yield 0, index
+
+    def __len__(self) -> int:
+        rank, world = rank_and_world()
+        return len(range(rank, self.length, world))
