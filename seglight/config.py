@@ -48,7 +48,8 @@ def resolve(cfg: DictConfig) -> DictConfig:
 
 def build_model(cfg: DictConfig) -> nn.Module:
     """The network that `cfg.net` describes: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
-    return build(cfg, "net")
+    net: nn.Module = build(cfg, "net")
+    return net
 
 
 def build(cfg: DictConfig, key: str, **kwargs: Any) -> Any:

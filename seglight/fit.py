@@ -29,10 +29,11 @@ def fit(run: Run) -> None:
     torch.set_float32_matmul_precision("high")
     data = build(cfg, "data")
     task = build_task(cfg, data)
+    loss: Any = task.loss
     if cfg.get("init_from"):
         initialise(task.net, cfg)
-    if hasattr(task.loss, "set_class_counts"):
-        task.loss.set_class_counts(data.class_counts(data.train_split))
+    if hasattr(loss, "set_class_counts"):
+        loss.set_class_counts(data.class_counts(data.train_split))
     task.net.to(memory_format=task.memory_format)
     if cfg.compile:
         task.net.compile()  # in place: the checkpoint's keys stay those of the network

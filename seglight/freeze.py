@@ -114,14 +114,14 @@ class FreezePolicy:
         return changed
 
 
-def head_modules(net: nn.Module) -> list[nn.Module]:
+def head_modules(net: Any) -> list[nn.Module]:
     """The score layers, as the network names them."""
     if not hasattr(net, "head_modules"):
         raise ValueError(f"freeze=head_only: {type(net).__name__} does not name its score layers (head_modules)")
     return list(net.head_modules())
 
 
-def hold_eval(net: nn.Module, modules: Iterable[nn.Module]) -> None:
+def hold_eval(net: Any, modules: Iterable[nn.Module]) -> None:
     """Those modules stay in eval mode whatever train() says, where the network can hold them; now in any case."""
     if hasattr(net, "hold_eval"):
         net.hold_eval(modules)

@@ -25,7 +25,7 @@ class Predictions(L.Callback):
         self.best = -1.0
 
     def on_validation_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
@@ -54,7 +54,8 @@ def overlay(image: NDArray[np.uint8], mask: NDArray[Any], palette: NDArray[Any],
     colours[: len(palette)] = palette
     blended = image * (1 - alpha) + colours[mask] * alpha
     blended[mask == 255] = image[mask == 255]
-    return blended.round().astype(np.uint8)
+    pixels: NDArray[np.uint8] = blended.round().astype(np.uint8)
+    return pixels
 
 
 def default_palette(num_classes: int) -> list[tuple[int, int, int]]:

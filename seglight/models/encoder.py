@@ -1,0 +1,167 @@
+"""The contract of an encoder: raw images in, feature maps by stride out.
+
+Shapes: B batch, C channels, H W pixels, s stride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglight.models.geometry import trace
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "scale": 255.0}
+INCEPTION = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "scale": 255.0}
+UNIT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 255.0}
+CAFFE = {"mean": (104.00699, 116.66877, 122.67892), "std": (1.0, 1.0, 1.0), "scale": 1.0, "order": (2, 1, 0)}
+
+
+class Normalize(nn.Module):
+    """Raw pixels to what the weights were trained on: (x[order] / scale - mean) / std. All of it is saved state.
+
+    One channel gets the mean of the three; more than three get theirs repeated (RGBRGB...), as their weights are.
+    """
+
+    mean: Tensor
+    std: Tensor
+    scale: Tensor
+    order: Tensor
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        scale: float = 255.0,
+        order: Sequence[int] = (0, 1, 2),
+        channels: int = 3,
+    ) -> None:
+        super().__init__()
+
+        def spread(values: Sequence[float]) -> Tensor:
+            filled = [sum(values) / 3] if channels == 1 else [values[c % 3] for c in range(channels)]
+            return torch.tensor(filled).view(1, -1, 1, 1)
+
+        self.register_buffer("mean", spread(mean))
+        self.register_buffer("std", spread(std))
+        self.register_buffer("scale", torch.tensor(float(scale)))
+        self.register_buffer("order", torch.tensor(order if channels == 3 else range(channels)))
+
+    @property
+    def channels(self) -> int:
+        """How many channels an image has."""
+        return len(self.order)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images.to(self.mean.dtype)
+        if self.channels == 1 and x.shape[1] == 3:
+            x = x.mean(1, keepdim=True)  # a grey network takes colour images
+        elif x.shape[1] != self.channels:
+            raise ValueError(f"this encoder takes {self.channels} channels (encoder.in_channels), got {x.shape[1]}")
+        return (x.index_select(1, self.order) / self.scale - self.mean) / self.std
+
+
+class Encoder(nn.Module):
+    """Normalisation, then stages from the input upwards; the last map at each stride is a feature.
+
+    strides: at which each stage ends. channels: of each stage. offsets: the input pixel on which cell 0 of each
+    stage's map is centred, (stride - 1) / 2 where not given. min_size, multiple: smaller or other images are
+    extended to the right and below, by zeros after normalisation.
+    """
+
+    unpadded = False  # the U-Net paper's convolutions, which its decoder then does too
+
+    def __init__(
+        self,
+        name: str,
+        stages: Iterable[nn.Module],
+        strides: Sequence[int],
+        channels: Sequence[int],
+        normalize: Normalize,
+        offsets: Sequence[float] | None = None,
+        min_size: int = 1,
+        multiple: int = 1,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.normalize = normalize
+        self.min_size, self.multiple = min_size, multiple
+        self.keep(stages)
+        self.stage_strides, self.stage_channels = list(strides), list(channels)
+        self.stage_offsets = list(offsets) if offsets is not None else [(s - 1) / 2 for s in strides]
+        self.channels: dict[int, int] = dict(zip(self.stage_strides, self.stage_channels, strict=True))
+        self.offsets: dict[int, float] = dict(zip(self.stage_strides, self.stage_offsets, strict=True))
+
+    def keep(self, stages: Iterable[nn.Module]) -> None:
+        """Takes the stages in."""
+        self.stages = nn.ModuleList(stages)
+
+    @property
+    def stride(self) -> int:
+        """The deepest map's stride."""
+        return self.stage_strides[-1]
+
+    def forward(self, images: Tensor) -> dict[int, Tensor]:
+        return self.by_stride(self.maps(images))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The map of every stage."""
+        x = self.prepare(images)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def by_stride(self, maps: Sequence[Tensor]) -> dict[int, Tensor]:
+        """The features among the stages' maps."""
+        return dict(zip(self.stage_strides, maps, strict=True))
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Normalised images, extended to a size this encoder takes."""
+        height, width = (max(n, self.min_size) for n in images.shape[-2:])
+        down, right = -height % self.multiple, -width % self.multiple
+        x = self.normalize(images)
+        return F.pad(x, (0, width + right - x.shape[-1], 0, height + down - x.shape[-2]))
+
+
+def sequential_encoder(
+    name: str,
+    stages: Sequence[nn.Module],
+    normalize: Normalize,
+    declared: bool = False,
+    min_size: int = 1,
+    multiple: int = 1,
+) -> Encoder:
+    """An encoder of stages that run one after the other; strides, channels and offsets are read off a traced pass.
+
+    declared: offsets are (stride - 1) / 2 instead of the traced ones. Symmetric padding centres cell 0 of a ResNet
+    on pixel 0, but everybody's bilinear upsampling takes a map for centred like that, and so does the training.
+    """
+    traced = trace(stages, normalize.channels)
+    return Encoder(
+        name,
+        stages,
+        [round(field.stride) for _, field in traced],
+        [channels for channels, _ in traced],
+        normalize,
+        None if declared else [field.offset for _, field in traced],
+        min_size,
+        multiple,
+    )
+
+
+def split(children: Iterable[tuple[str, nn.Module]], ends: Iterable[str]) -> list[nn.Sequential]:
+    """Groups named modules into stages that keep their names, each ending with a module named in `ends`.
+
+    What follows the last end is left out.
+    """
+    wanted, stages, stage = set(ends), [], nn.Sequential()
+    for name, module in children:
+        stage.add_module(name, module)
+        if name in wanted:
+            stages.append(stage)
+            stage = nn.Sequential()
+    return stages

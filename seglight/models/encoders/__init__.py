@@ -1,0 +1,1 @@
+"""One function an encoder; `conf/encoder/<name>.yaml` names it."""

@@ -1,0 +1,113 @@
+"""Where the cells of a feature map lie on the image, and how two maps are laid over each other.
+
+Shapes: B batch, C channels, H W pixels or cells, s stride.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+
+@dataclass(frozen=True)
+class Field:
+    """Cell i of a map is centred on input pixel `offset + i * stride` and sees `size` pixels a side."""
+
+    stride: float = 1
+    offset: float = 0
+    size: float = 1
+
+    def window(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Field:
+        """The field after a sliding window: a convolution or a pool."""
+        reach = (kernel - 1) * dilation
+        offset = self.offset + (reach / 2 - padding) * self.stride
+        return Field(self.stride * stride, offset, self.size + reach * self.stride)
+
+
+class FieldTracer(TorchDispatchMode):
+    """Follows the field of one map through every operation that really runs (rows only: windows are square)."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        self.fields = WeakTensorKeyDictionary()
+        self.fields[image] = Field()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        known = [self.fields[x] for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and x in self.fields]
+        if known:
+            field = after(func.overloadpacket.__name__, args, max(known, key=lambda f: f.size))
+            for x in tree_leaves(out):
+                if isinstance(x, Tensor):
+                    self.fields[x] = field
+        return out
+
+
+def after(op: str, args: Any, field: Field) -> Field:
+    """The field behind one ATen operation."""
+    if op == "convolution" and not args[6]:  # input, weight, bias, stride, padding, dilation, transposed, ...
+        return field.window(args[1].shape[2], args[3][0], args[4][0], args[5][0])
+    if op in ("max_pool2d_with_indices", "avg_pool2d"):  # input, kernel, stride, padding, dilation | ceil_mode
+        kernel, stride, padding, dilation = (*args[1:5], *[()] * 4)[:4]
+        first = lambda value, default: value[0] if isinstance(value, list | tuple) and value else default  # noqa: E731
+        return field.window(
+            first(kernel, 1), first(stride, first(kernel, 1)), first(padding, 0),
+            first(dilation, 1) if op.startswith("max") else 1,
+        )  # fmt: skip
+    if op in ("constant_pad_nd", "reflection_pad2d", "replication_pad2d"):  # left, right, top, bottom
+        return Field(field.stride, field.offset - (args[1][2] if len(args[1]) > 2 else 0) * field.stride, field.size)
+    whole = op == "_adaptive_avg_pool2d" or (op == "mean" and len(args) > 1 and args[0].dim() == 4)
+    if whole or op in ("bmm", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math"):
+        return Field(field.stride, field.offset, math.inf)
+    return field
+
+
+def trace(stages: Iterable[nn.Module], channels: int) -> list[tuple[int, Field]]:
+    """The channels and the field of each stage's map, from a pass without memory or arithmetic (meta tensors)."""
+    image = torch.empty(1, channels, 512, 512, device="meta")
+    found = []
+    with torch.no_grad(), FieldTracer(image) as tracer:
+        x = image
+        for stage in stages:
+            state = {k: v.to("meta") for k, v in (*stage.named_parameters(), *stage.named_buffers())}
+            x = functional_call(stage, state, (x,))
+            found.append((x.shape[1], tracer.fields[x]))
+    return found
+
+
+def frame(x: Tensor, lead: int, size: tuple[int, int]) -> Tensor:
+    """Shifts a map right and down by `lead` cells and makes it `size`: cropped, or zero where it has no cells."""
+    height, width = size
+    return F.pad(x, (lead, width - lead - x.shape[-1], lead, height - lead - x.shape[-2]))
+
+
+def bilinear_kernel(size: int) -> Tensor:
+    """The interpolating kernel [size, size] (Long et al. 2015, section 3.3; the authors' surgery.py)."""
+    factor = (size + 1) // 2
+    centre = factor - 1 if size % 2 else factor - 0.5
+    hat = 1 - (torch.arange(size, dtype=torch.float64) - centre).abs() / factor
+    return (hat[:, None] * hat[None, :]).float()
+
+
+def mirror(x: Tensor, before: int, height: int, width: int) -> Tensor:
+    """Extends an image by reflection to `height` x `width`, `before` pixels above and to the left; any size >= 1."""
+    return x.index_select(2, reflected(x.shape[2], before, height, x)).index_select(
+        3, reflected(x.shape[3], before, width, x)
+    )
+
+
+def reflected(size: int, before: int, total: int, like: Tensor) -> Tensor:
+    """Source indices of `total` positions that start `before` the first of `size`, the edge not repeated."""
+    period = max(2 * (size - 1), 1)
+    position = (torch.arange(total, device=like.device) - before).remainder(period)
+    return torch.minimum(position, period - position) if size > 1 else torch.zeros_like(position)
