@@ -14,7 +14,7 @@ REPO = Path(__file__).resolve().parents[1]
 
 # One optimizer step or two on tiny images: what a test adds to a command line to be quick.
 QUICK = (
-    "data=shapes", "data.train_size=8", "data.val_size=4", "data.size=64", "data.crop_size=64", "data.batch_size=4",
+    "data=shapes", "data.train_images=8", "data.val_images=4", "data.size=64", "data.crop_size=64", "data.batch_size=4",
     "data.num_workers=0", "trainer.max_epochs=1", "trainer.accelerator=cpu", "encoder.weights=null",
 )  # fmt: skip
 

@@ -47,7 +47,8 @@ class EncoderDecoder(nn.Module):
         if self.aux is None:
             return [(self(images), masks, 1.0)]
         size = images.shape[-2:]
-        features, outputs = self.encoder.run(self.padded(images))
+        outputs = self.encoder.maps(self.padded(images))
+        features = self.encoder.by_stride(outputs)
         logits = self.decoder(features, self.padded_size(size))[..., : size[0], : size[1]]
         return [(logits, masks, 1.0), (self.aux(outputs, size), masks, self.aux.weight)]
 

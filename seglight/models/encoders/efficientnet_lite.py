@@ -9,47 +9,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seglight.models.encoder import Encoder, Stage
-from seglight.models.weights import adapt_input, place, read
+from seglight.models.encoder import INCEPTION, Encoder, Normalize, sequential_encoder
+from seglight.models.weights import Weights, load_trunk, read_state
 
 
-def efficientnet_lite(
-    variant: int = 0, weights: str | None = "imagenet", in_channels: int = 3, normalize: str = "half"
-) -> Encoder:
+def efficientnet_lite(variant: int = 0, weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
     """timm's tf_efficientnet_lite<variant>: features of stride 2 to 32 behind blocks 0, 1, 2, 4 and 6."""
     try:
         import timm
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("encoder=efficientnet_lite needs timm: pip install 'seglight[zoo]'") from error
-    name = f"tf_efficientnet_lite{variant}"
-    net: Any = timm.create_model(name, pretrained=False)
+    net: Any = timm.create_model(f"tf_efficientnet_lite{variant}", pretrained=False, in_chans=in_channels)
     if weights == "imagenet":
-        place(net, packaged(variant, net), package(variant))
+        load_trunk(net, packaged(variant, net), (), package(variant))
     elif weights is not None:
-        place(net, read(Path(weights)), weights, head=("classifier.",))
-    net.conv_stem = adapt_same(net.conv_stem, in_channels)
+        load_trunk(net, read_state(weights), ["classifier."], weights)
     groups = ((0,), (1,), (2,), (3, 4), (5, 6))
-    stem = nn.Sequential(net.conv_stem, net.bn1)
-    stages, channels = [], {}
+    stages = []
     for i, group in enumerate(groups):
-        blocks = nn.Sequential(*([stem] if i == 0 else []), *(net.blocks[b] for b in group))
-        stages.append(Stage((blocks, 2 ** (i + 1))))
-        channels[2 ** (i + 1)] = int(net.blocks[group[-1]][-1].conv_pw.out_channels if i == 0 else out(net.blocks[group[-1]]))
-    return Encoder(stages, channels, normalize=normalize, in_channels=in_channels, name=f"efficientnet_lite{variant}")
-
-
-def out(blocks: Any) -> int:
-    """The channels a stage of inverted residuals gives."""
-    return int(blocks[-1].conv_pwl.out_channels)
-
-
-def adapt_same(conv: Any, channels: int) -> Any:
-    """`adapt_input` for timm's convolution with TensorFlow's padding: its class is kept."""
-    if channels == conv.in_channels:
-        return conv
-    new = adapt_input(conv, channels)
-    conv.weight, conv.in_channels = new.weight, channels
-    return conv
+        stem = [net.conv_stem, net.bn1] if i == 0 else []
+        stages.append(nn.Sequential(*stem, *(net.blocks[b] for b in group)))
+    name = f"efficientnet_lite{variant}"
+    return sequential_encoder(name, stages, Normalize(**INCEPTION, channels=in_channels), declared=True)
 
 
 def package(variant: int) -> str:
