@@ -1,6 +1,15 @@
-"""Cityscapes, fine annotations: 19 training classes of 34 label ids (Cordts et al. 2016, scripts/helpers/labels.py)."""
+"""Cityscapes: 19 training classes of 34 label ids (Cordts et al. 2016; cityscapesscripts/helpers/labels.py)."""
+
+# Shapes: H W pixels
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
@@ -16,19 +25,34 @@ PALETTE = (
     (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142),
     (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
 )  # fmt: skip
-CLASS_TO_ID = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # the inverse, for writing
+CLASS_TO_ID = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 ID_TO_CLASS = {**dict.fromkeys(range(-1, 34), 255), 255: 255, **{i: k for k, i in enumerate(CLASS_TO_ID)}}
+RESULTS = "cityscapes_results"  # what CITYSCAPES_RESULTS points the official evaluator at
 
 
 class Cityscapes(SegmentationData):
-    """2048 x 1024 frames; label ids become training classes on reading, -1 (licence plate) and the rest 255."""
+    """2048 x 1024 frames; label ids become training classes on reading, -1 (licence plate) and the rest 255.
+
+    `coarse` adds the 19,998 coarsely annotated frames of train_extra to train.
+    """
 
     classes = CLASSES
     palette = PALETTE
     layout = "leftImg8bit/<split>/<city>/*_leftImg8bit.png and gtFine/<split>/<city>/*_gtFine_labelIds.png"
     splits = ("train", "val", "test")
 
+    def __init__(self, *, coarse: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.coarse = coarse
+
     def pairs(self, split: str) -> list[Pair]:
+        pairs = self.frames(split, None if split == "test" else "gtFine")
+        if self.coarse and split == "train":
+            pairs += self.frames("train_extra", "gtCoarse")
+        return pairs
+
+    def frames(self, split: str, annotation: str | None) -> list[Pair]:
+        """The frames of a split's cities with their masks of one kind."""
         assert self.root is not None
         folder = self.root / "leftImg8bit" / split
         if not folder.is_dir():
@@ -36,9 +60,18 @@ class Cityscapes(SegmentationData):
         pairs = []
         for image in sorted(folder.glob("*/*_leftImg8bit.png")):
             name = image.name.removesuffix("_leftImg8bit.png")
-            mask = self.root / "gtFine" / split / image.parent.name / f"{name}_gtFine_labelIds.png"
-            pairs.append(Pair(image, None if split == "test" else mask, name))
+            masks = self.root / (annotation or "") / split / image.parent.name
+            pairs.append(Pair(image, masks / f"{name}_{annotation}_labelIds.png" if annotation else None, name))
         return pairs
 
     def reader(self, split: str) -> Reader:
         return FileReader(MappedLabels(ID_TO_CLASS))
+
+    def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
+        """Writes the palette PNG, and label ids to `cityscapes_results/` beside `folder`, as the evaluator reads."""
+        ids = np.zeros(256, np.uint8)  # an ignored pixel becomes id 0, unlabeled
+        ids[: len(CLASS_TO_ID)] = CLASS_TO_ID
+        results = Path(folder).parent / RESULTS
+        results.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(ids[mask]).save(results / f"{name}_predLabelIds.png")
+        return super().save_prediction(mask, name, folder)

@@ -40,7 +40,7 @@ class SegmentationData(LightningDataModule):
     classes: Sequence[str] = ()
     palette: Sequence[Colour] = ()
     layout: ClassVar[str] = ""  # what lies under `root`, for the error when it does not
-    splits: ClassVar[tuple[str, ...]] = ("train", "val")
+    splits: Sequence[str] = ("train", "val")  # those that the data set has
     ignore_index: int = IGNORE_INDEX
 
     def __init__(

@@ -13,3 +13,4 @@ class Pair:
     image: Path
     mask: Path | None
     name: str  # unique in its split, a file name without suffix: what predictions are called
+    frame: int = 0  # of a TIFF stack

@@ -32,7 +32,7 @@ class FileReader:
     labels: Labels
 
     def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        image = read_image(pair.image)
+        image = read_image(pair.image, pair.frame)
         if pair.mask is None:
             return image, np.full(image.shape[:2], IGNORE_INDEX, np.uint8)
         mask = self.mask(pair)
@@ -43,7 +43,7 @@ class FileReader:
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
         if pair.mask is None:
             raise ValueError(f"{pair.image}: this split has no masks")
-        return self.labels(read_mask(pair.mask), pair.mask)
+        return self.labels(read_mask(pair.mask, pair.frame), pair.mask)
 
 
 def size_mismatch(pair: Pair, image: tuple[int, int], mask: tuple[int, int]) -> ValueError:

@@ -19,22 +19,24 @@ Image.MAX_IMAGE_PIXELS = 2**30  # maps and slides of 12,000 x 9,000 and more are
 warnings.filterwarnings("ignore", message="The given buffer is not writable", category=UserWarning)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, frame: int = 0) -> NDArray[np.uint8]:
     """The image upright as RGB uint8 [H, W, 3], whatever it was stored as (grey, CMYK, palette, 16 bits)."""
-    content = read_bytes(path)
-    if content[:2] == b"\xff\xd8" and b"Exif\0\0" not in content:
+    content = jpeg_content(path)
+    if content is not None and b"Exif\0\0" not in content:
         pixels = fast_jpeg(content)
         if pixels is not None:
             return pixels
-    image = decode(path)
+    image = decode(path, frame)
     return np.array(to_rgb(image, path), dtype=np.uint8)
 
 
-def read_mask(path: Path) -> NDArray[Any]:
+def read_mask(path: Path, frame: int = 0) -> NDArray[Any]:
     """The stored values: [H, W] integers (palette PNGs as indices), or [H, W, 3] uint8 where colours are stored."""
     if path.suffix == ".npy":
         return read_array(path)
-    image = decode(path)
+    if path.suffix == ".mat":
+        return read_sbd(path)
+    image = decode(path, frame)
     if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
         return np.array(image.convert("RGB"), dtype=np.uint8)
     if image.mode == "LA":
@@ -52,21 +54,23 @@ def image_size(path: Path) -> tuple[int, int]:
     if path.suffix == ".npy":
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         return int(shape[0]), int(shape[1])
+    if path.suffix == ".mat":
+        height, width = read_sbd(path).shape
+        return height, width
     with open_image(path) as image:
         width, height = image.size
         turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The file's content; an empty or missing file is an error that says so."""
+def jpeg_content(path: Path) -> bytes | None:
+    """The file's content if it is a JPEG, by its first two bytes."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(2)
+            return start + file.read() if start == b"\xff\xd8" else None
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    if not content:
-        raise ValueError(f"{path}: the file is empty (0 bytes); expected an image")
-    return content
 
 
 def fast_jpeg(content: bytes) -> NDArray[np.uint8] | None:
@@ -90,10 +94,12 @@ def open_image(path: Path) -> Image.Image:
         raise undecodable(path, error) from None
 
 
-def decode(path: Path) -> Image.Image:
+def decode(path: Path, frame: int = 0) -> Image.Image:
     """The file decoded to its last pixel and turned upright by its EXIF orientation."""
     with open_image(path) as image:
         try:
+            if frame:
+                image.seek(frame)
             image.load()
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)
         except Exception as error:
@@ -125,6 +131,25 @@ def to_rgb(image: Image.Image, path: Path) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         return image.convert("RGBA").convert("RGB")
     return image.convert("RGB")
+
+
+def frame_count(path: Path) -> int:
+    """The images in a file: more than one in a TIFF stack."""
+    with open_image(path) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
+def read_sbd(path: Path) -> NDArray[np.uint8]:
+    """The class mask of one of SBD's .mat files (GTcls.Segmentation)."""
+    from scipy.io import loadmat
+
+    try:
+        mask: NDArray[np.uint8] = loadmat(path, squeeze_me=True, struct_as_record=False)["GTcls"].Segmentation
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    except Exception as error:
+        raise ValueError(f"{path}: cannot be read as one of SBD's .mat files ({error}); expected GTcls") from None
+    return mask
 
 
 def read_array(path: Path) -> NDArray[Any]:

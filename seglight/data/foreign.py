@@ -1,0 +1,121 @@
+"""Another project's Lightning data module, completed with what the commands ask of one."""
+
+# Shapes: B batch, H W pixels, K classes
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seglight.data.labels import IGNORE_INDEX
+from seglight.data.palette import voc_colours
+from seglight.data.prediction import palette_image
+
+
+def adopt(data: Any, num_classes: int | None = None) -> Any:
+    """`data` itself if it is one of ours; otherwise a `Foreign` around it."""
+    if all(hasattr(data, name) for name in ("classes", "palette", "eval_dataloader", "save_prediction")):
+        return data
+    if not isinstance(data, LightningDataModule):
+        raise ValueError(f"data._target_ made a {type(data).__name__}; expected a LightningDataModule")
+    return Foreign(data, num_classes)
+
+
+class Foreign(LightningDataModule):
+    """Wraps `module`; its batches are dicts with image and mask, or (image, mask) tuples.
+
+    Images are uint8 or float 0-255 [B, 3, H, W], masks class indices [B, H, W] with 255 ignored; names are numbered
+    where the batches have none.
+    """
+
+    ignore_index: int = IGNORE_INDEX
+
+    def __init__(
+        self, module: LightningDataModule, num_classes: int | None = None, classes: Iterable[str] | None = None
+    ) -> None:
+        super().__init__()
+        self.module = module
+        named = classes if classes is not None else getattr(module, "classes", None)
+        count = num_classes or getattr(module, "num_classes", None) or (len(list(named)) if named is not None else None)
+        if count is None:
+            raise ValueError(f"data._target_={type(module).__name__} has no num_classes; set data.num_classes")
+        self.num_classes = int(count)
+        self.classes = tuple(named) if named is not None else tuple(f"class {i}" for i in range(self.num_classes))
+        if len(self.classes) != self.num_classes:
+            raise ValueError(f"data.num_classes={self.num_classes}; {type(module).__name__} names {len(self.classes)}")
+        self.palette = tuple(getattr(module, "palette", None) or voc_colours(self.num_classes))
+        self.name = getattr(module, "name", type(module).__name__.lower())
+        self.split = "val"
+
+    def prepare_data(self) -> None:
+        self.module.prepare_data()
+
+    def prepare(self) -> None:
+        """Nothing is known that could be checked early."""
+
+    def setup(self, stage: str | None = None) -> None:
+        self.module.trainer = self.trainer
+        self.module.setup(stage or "fit")
+
+    def train_dataloader(self) -> Any:
+        return Named(self.module.train_dataloader())
+
+    def val_dataloader(self) -> Any:
+        return Named(self.module.val_dataloader())
+
+    def test_dataloader(self) -> Any:
+        return Named(self.module.test_dataloader())
+
+    def eval_dataloader(self, split: str) -> Any:
+        """The module's own loader of that split."""
+        loaders = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
+        if split not in loaders:
+            raise ValueError(f"data.split={split}; expected one of {', '.join(loaders)}")
+        return getattr(self, loaders[split])()
+
+    def class_counts(self, split: str) -> Tensor:
+        """Pixels of each class over a split's batches, int64 [K]."""
+        total = torch.zeros(self.num_classes, dtype=torch.int64)
+        for batch in self.eval_dataloader(split):
+            mask = batch["mask"].reshape(-1).long()
+            total += torch.bincount(mask[(mask >= 0) & (mask < self.num_classes)], minlength=self.num_classes)
+        return total
+
+    def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
+        """Writes class indices as a palette PNG."""
+        path = Path(folder) / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        palette_image(mask, self.palette).save(path)
+        return path
+
+
+class Named:
+    """A loader whose batches are {"image", "mask", "name"} whatever the module's were."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["loader"], name)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        first = 0
+        for batch in self.loader:
+            fields = dict(batch) if isinstance(batch, dict) else dict(zip(("image", "mask"), batch, strict=False))
+            if "image" not in fields or "mask" not in fields:
+                raise ValueError(f"a batch has {', '.join(map(str, fields))}; expected image and mask")
+            if fields["mask"].ndim == 4:
+                fields["mask"] = fields["mask"].squeeze(1)
+            fields.setdefault("name", [f"{first + i:06d}" for i in range(len(fields["mask"]))])
+            first += len(fields["mask"])
+            yield fields

@@ -1,0 +1,63 @@
+"""ISBI 2012 membranes (Arganda-Carreras et al. 2015): 30 EM slices of 512 x 512, as PNG folders or a TIFF stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seglight.data.datamodule import SegmentationData
+from seglight.data.labels import MappedLabels
+from seglight.data.pair import Pair
+from seglight.data.reader import FileReader, Reader
+from seglight.data.reading import frame_count
+
+
+class ISBI2012(SegmentationData):
+    """k-fold: `train` is everything but fold `fold` of `folds`, `val` that fold, `all` the 30 slices.
+
+    Folds are drawn from `fold_seed`; stored 0 is membrane, 255 the inside of a cell. `test` has no labels.
+    """
+
+    classes = ("membrane", "cell")
+    palette = ((0, 0, 0), (255, 255, 255))
+    layout = "train/image/*.png and train/label/*.png, or train-volume.tif and train-labels.tif"
+    splits = ("train", "val", "all", "test")
+
+    def __init__(self, *, folds: int = 5, fold: int = 0, fold_seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        if folds < 2 or not 0 <= fold < folds:
+            raise ValueError(f"data.folds={folds} data.fold={fold}; expected folds >= 2 and 0 <= fold < folds")
+        self.folds, self.fold, self.fold_seed = folds, fold, fold_seed
+
+    def pairs(self, split: str) -> list[Pair]:
+        assert self.root is not None
+        if split not in self.splits:
+            raise ValueError(f"data.split={split}; data={self.name} has {', '.join(self.splits)}")
+        if split == "test":
+            return slices(self.root, "test", labelled=False, layout=self.layout)
+        pairs = slices(self.root, "train", labelled=True, layout=self.layout)
+        if split == "all":
+            return pairs
+        order = np.random.default_rng(self.fold_seed).permutation(len(pairs))
+        held_out = set(order[self.fold :: self.folds].tolist())
+        return [pair for index, pair in enumerate(pairs) if (index in held_out) == (split == "val")]
+
+    def reader(self, split: str) -> Reader:
+        return FileReader(MappedLabels({0: 0, 255: 1}))
+
+
+def slices(root: Path, part: str, labelled: bool, layout: str) -> list[Pair]:
+    """The slices of a PNG folder, or the frames of a TIFF stack."""
+    folder, stack = root / part / "image", root / f"{part}-volume.tif"
+    if folder.is_dir():
+        paths = sorted(folder.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
+        return [Pair(path, root / part / "label" / path.name if labelled else None, path.stem) for path in paths]
+    if not stack.exists():
+        raise FileNotFoundError(f"{folder}: no such folder, and no {stack}; expected {layout}")
+    labels = root / f"{part}-labels.tif" if labelled else None
+    frames = frame_count(stack)
+    if labels is not None and frame_count(labels) != frames:
+        raise ValueError(f"{labels}: {frame_count(labels)} frames; expected {frames}, as many as {stack} has")
+    return [Pair(stack, labels, f"{frame:02d}", frame) for frame in range(frames)]

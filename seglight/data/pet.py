@@ -1,0 +1,42 @@
+"""Oxford-IIIT Pet (Parkhi et al. 2012): trimaps of 37 breeds; stored 1 is pet, 2 background, 3 the border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seglight.data.datamodule import SegmentationData
+from seglight.data.labels import MappedLabels
+from seglight.data.listing import refuse_twice
+from seglight.data.pair import Pair
+from seglight.data.reader import FileReader, Reader
+
+
+class Pet(SegmentationData):
+    """trainval (3,680) and test (3,669); `border` is a third class, or is ignored."""
+
+    classes: tuple[str, ...] = ("background", "pet")
+    palette = ((0, 0, 0), (192, 64, 0), (240, 200, 120))
+    layout = "images/*.jpg, annotations/trimaps/*.png, annotations/{trainval,test}.txt"
+    splits = ("trainval", "test")
+
+    def __init__(self, *, border: str = "ignore", **options: Any) -> None:
+        if border not in ("ignore", "class"):
+            raise ValueError(f"data.border={border}; expected ignore or class")
+        if border == "class":
+            self.classes = (*Pet.classes, "border")
+        self.border = border
+        super().__init__(**options)
+
+    def pairs(self, split: str) -> list[Pair]:
+        assert self.root is not None
+        path = self.root / "annotations" / f"{split}.txt"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file; data={self.name} expects {self.layout}")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+        refuse_twice(names, str(path))
+        trimaps = self.root / "annotations" / "trimaps"
+        return [Pair(self.root / "images" / f"{name}.jpg", trimaps / f"{name}.png", name) for name in names]
+
+    def reader(self, split: str) -> Reader:
+        return FileReader(MappedLabels({1: 1, 2: 0, 3: 2 if self.border == "class" else 255}))
