@@ -1,7 +1,7 @@
-"""Networks in plain torch: encoders, decoders, skips, and what joins them."""
+"""Networks, in plain torch: an encoder, skips and a decoder make an `EncoderDecoder`."""
 
-from seglight.models.encoder import Encoder
 from seglight.models.encoder_decoder import EncoderDecoder
+from seglight.models.segmenter import Segmenter
 from seglight.models.skips import Skips
 
-__all__ = ["Encoder", "EncoderDecoder", "Skips"]
+__all__ = ["EncoderDecoder", "Segmenter", "Skips"]

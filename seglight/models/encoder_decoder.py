@@ -1,84 +1,50 @@
-"""A segmentation network: an encoder, a decoder over its features, and perhaps an auxiliary head.
+"""An encoder, then a decoder, and an auxiliary head where the recipe has one.
 
 Shapes: B batch, K classes, H W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+from collections.abc import Callable
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder
+from seglight.models.segmenter import Segmenter, TrainingPair
 from seglight.models.skips import Skips
 
 
-class EncoderDecoder(nn.Module):
-    """`forward(images [B, 3, H, W] uint8 or 0-255) -> logits [B, K, H, W]` for any H, W >= 1.
+class EncoderDecoder(Segmenter):
+    """Semantic segmentation by any encoder, decoder and skips that fit together.
 
-    decoder and aux are given without (encoder, skips, num_classes) and completed here. A decoder that declares
-    `needs_multiple = True` gets the input padded to a multiple of the largest stride, and its logits cropped back.
+    decoder, aux: called with (encoder, skips, num_classes) and (encoder, num_classes).
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        decoder: Callable[..., Any],
+        decoder: Callable[..., nn.Module],
         skips: Skips,
         num_classes: int,
-        aux: Callable[..., Any] | None = None,
+        aux: Callable[..., nn.Module] | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.encoder = encoder
+        super().__init__(encoder, num_classes)
         self.decoder = decoder(encoder=encoder, skips=skips, num_classes=num_classes)
         self.aux = aux(encoder=encoder, num_classes=num_classes) if aux else None
-        self.held: list[nn.Module] = []
+        if getattr(self.decoder, "divisible", False):  # it takes no other maps than halves of halves
+            encoder.multiple = max(encoder.multiple, encoder.stride)
 
     def forward(self, images: Tensor) -> Tensor:
-        size = images.shape[-2:]
-        logits: Tensor = self.decoder(self.encoder(self.padded(images)), self.padded_size(size))
-        return logits[..., : size[0], : size[1]]
+        return self.decoder(self.encoder(images), images.shape[-2:])  # type: ignore[no-any-return]
 
-    def training_pairs(self, images: Tensor, masks: Tensor) -> list[tuple[Tensor, Tensor, float]]:
-        """What the loss is summed over: (logits, labels, weight), the auxiliary head's last."""
+    def training_pairs(self, images: Tensor, masks: Tensor) -> list[TrainingPair]:
+        """The logits, and the auxiliary head's where there is one."""
         if self.aux is None:
-            return [(self(images), masks, 1.0)]
-        size = images.shape[-2:]
-        outputs = self.encoder.maps(self.padded(images))
-        features = self.encoder.by_stride(outputs)
-        logits = self.decoder(features, self.padded_size(size))[..., : size[0], : size[1]]
-        return [(logits, masks, 1.0), (self.aux(outputs, size), masks, self.aux.weight)]
-
-    def padded_size(self, size: Iterable[int]) -> tuple[int, int]:
-        """The size the decoder works at."""
-        height, width = size
-        if not getattr(self.decoder, "needs_multiple", False):
-            return height, width
-        stride = max(self.encoder.channels)
-        return -(-height // stride) * stride, -(-width // stride) * stride
-
-    def padded(self, images: Tensor) -> Tensor:
-        """The images at that size, their edge repeated."""
-        height, width = self.padded_size(images.shape[-2:])
-        if (height, width) == tuple(images.shape[-2:]):
-            return images
-        return F.pad(images.float(), (0, width - images.shape[-1], 0, height - images.shape[-2]), mode="replicate")
+            return super().training_pairs(images, masks)
+        maps, size = self.encoder.maps(images), images.shape[-2:]
+        logits = self.decoder(self.encoder.by_stride(maps), size)
+        return [(logits, masks, 1.0), (self.aux(maps, size), masks, self.aux.weight)]  # type: ignore[list-item]
 
     def head_modules(self) -> list[nn.Module]:
-        """The score layers: what freeze=head_only trains."""
-        heads: list[nn.Module] = self.decoder.head_modules()
-        return heads + (self.aux.head_modules() if self.aux is not None else [])
-
-    def hold_eval(self, modules: Iterable[nn.Module]) -> None:
-        """Those modules stay in eval mode, whatever train() says, until the next call."""
-        object.__setattr__(self, "held", list(modules))  # not as submodules
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        for module in getattr(self, "held", []):
-            module.eval()
-        return self
+        """The score layers of the decoder and the auxiliary head."""
+        return [head for part in (self.decoder, self.aux) if part is not None for head in part.heads()]  # type: ignore[operator,union-attr]

@@ -1,41 +1,46 @@
-"""Skip connections: how finer features join coarser ones, and at which strides."""
+"""Where encoder maps join the decoder, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from seglight.models.encoder import Encoder
 
-@dataclass
+
 class Skips:
-    """op: add (Long et al. 2015, section 4.2) or concat (Ronneberger et al. 2015, section 2), or none.
+    """`op` at `strides` (null: every stride the encoder has below its deepest), each map times its fixed scale.
 
-    strides: where it happens; null is every stride the encoder has. scales: fixed factors by stride on the finer
-    features (FCN-8s at-once: 1e-2 at stride 16, 1e-4 at stride 8).
+    scales: by stride (Shelhamer et al. 2017, section 4.3: FCN-8s at once takes pool4 x 0.01 and pool3 x 0.0001).
     """
 
-    op: Literal["none", "add", "concat"] = "none"
-    strides: Sequence[int] | None = None
-    scales: Mapping[int, float] = field(default_factory=dict)
-    name: str = "skips"
+    def __init__(
+        self,
+        name: str,
+        op: Literal["none", "add", "concat"] = "none",
+        strides: Sequence[int] | None = None,
+        scales: Mapping[int, float] | None = None,
+    ) -> None:
+        if op not in ("none", "add", "concat"):
+            raise ValueError(f"skips={name}: op is none, add or concat, got {op}")
+        self.name, self.op = name, op
+        self.strides = None if strides is None else sorted(strides, reverse=True)
+        self.scales = {int(stride): float(scale) for stride, scale in (scales or {}).items()}
 
-    def __post_init__(self) -> None:
-        if self.op not in ("none", "add", "concat"):
-            raise ValueError(f"skips.op={self.op}: none, add or concat")
-        self.scales = {int(s): float(v) for s, v in dict(self.scales).items()}
-
-    def at(self, channels: Iterable[int], encoder: str) -> list[int]:
-        """The strides of an encoder's features where skips join, coarse to fine. ValueError where it lacks one."""
-        available = sorted(channels, reverse=True)
+    def of(self, encoder: Encoder) -> list[int]:
+        """The strides at which this encoder's maps join, from the deepest upwards."""
         if self.op == "none":
             return []
-        below = available[1:]
-        wanted = below if self.strides is None else sorted(self.strides, reverse=True)
-        missing = [s for s in wanted if s not in below]
-        if missing:
+        have = sorted((s for s in encoder.channels if s < encoder.stride), reverse=True)
+        lacking = [s for s in self.strides or [] if s not in have]
+        if lacking or not have:
             raise ValueError(
-                f"skips={self.name} joins features of stride {', '.join(map(str, missing))}, which encoder={encoder} "
-                f"does not give below its last one: it has {', '.join(map(str, available))}"
+                f"skips={self.name} needs maps at stride {lacking or 'below the deepest'}, which encoder={encoder.name} "
+                f"lacks: above its deepest map (stride {encoder.stride}) it has strides {have}"
             )
-        return list(wanted)
+        return have if self.strides is None else self.strides
+
+    def refuse(self, decoder: str) -> None:
+        """For a decoder that has no place for skips."""
+        if self.op != "none":
+            raise ValueError(f"skips={self.name}: decoder={decoder} takes no skip connections; use skips=none")

@@ -40,7 +40,9 @@ def downloaded(load: Callable[[], Any], name: str, path: Path, url: str) -> Any:
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """A file of tensors by name; `state_dict` and `model` wrappers are taken off."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"weights: no file {path} (encoder.weights is imagenet, null or the path of a state dict)")
+        raise FileNotFoundError(
+            f"weights: no file {path} (encoder.weights is imagenet, null or the path of a state dict)"
+        )
     if Path(path).suffix == ".safetensors":
         from safetensors.torch import load_file
 

@@ -1,1 +1,1 @@
-"""One function an encoder; `conf/encoder/<name>.yaml` names it."""
+"""Encoders: one function and one file of `conf/encoder` each."""

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import timm as library
 import torch
 from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder, Normalize
-from seglight.models.weights import Weights, adapt_input, downloaded, load_trunk, read_state
+from seglight.models.weights import Weights, downloaded, read_state, trunk
+
+logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
 
 
 class TimmEncoder(Encoder):
     """A timm network that runs as a whole; its stages are views on its parts, in their order."""
 
-    def __init__(self, net: nn.Module, name: str, normalize: Normalize, multiple: int) -> None:
+    def __init__(self, net: nn.Module, name: str, normalize: Normalize, multiple: int | None = None) -> None:
         info: Any = net.feature_info
-        stages = views(net, info.module_name())
-        super().__init__(name, stages, info.reduction(), info.channels(), normalize, multiple=multiple)
+        strides, channels = info.reduction(), info.channels()
+        super().__init__(
+            name, views(net, info.module_name()), strides, channels, normalize, multiple=multiple or strides[-1]
+        )
         self.net = net
 
     def keep(self, stages: Iterable[nn.Module]) -> None:
         self.stages = list(stages)  # type: ignore[assignment]  # not registered: the network owns the modules
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        return list(self.net(self.prepare(images)))
+        maps: Sequence[Tensor] = self.net(self.prepare(images))
+        return [
+            x if x.shape[1] == channels else x.permute(0, 3, 1, 2)  # some give [B, H, W, C]
+            for x, channels in zip(maps, self.stage_channels, strict=True)
+        ]
 
 
 def timm(
@@ -36,15 +46,14 @@ def timm(
     output_stride: int = 32,
     in_channels: int = 3,
     multiple: int | None = None,
+    state: Mapping[str, Tensor] | None = None,
     **options: Any,
 ) -> Encoder:
-    """The features of timm's network `name`.
+    """The features of timm's network `name`; `state` is a state dict of it to use as weights.
 
     multiple: images are extended to a multiple of it (the deepest stride: many of these cut images into patches).
     options: timm's own, such as img_size or drop_path_rate.
     """
-    import timm as library
-
     if not library.is_model(name):
         close = difflib.get_close_matches(name, library.list_models(), n=5, cutoff=0.5)
         raise ValueError(f"encoder.name={name}: timm {library.__version__} has no such network; close: {close}")
@@ -52,24 +61,60 @@ def timm(
     if output_stride != 32:
         options["output_stride"] = output_stride
     if config.fixed_input_size:
-        options.setdefault("dynamic_img_size" if "vit" in config.architecture else "strict_img_size", "vit" in config.architecture)
+        vit = "vit" in config.architecture
+        options.setdefault("dynamic_img_size" if vit else "strict_img_size", vit)
 
-    def create(pretrained: bool = False, **overlay: Any) -> nn.Module:
-        try:
-            net: nn.Module = library.create_model(
-                name, pretrained, overlay, features_only=True, in_chans=in_channels, **options
-            )
-        except (RuntimeError, TypeError, AssertionError) as error:
-            raise ValueError(f"encoder.name={name}: timm extracts no features from it as asked ({error})") from error
+    def create(pretrained: bool, overlay: dict[str, Any] | None = None) -> nn.Module:
+        net: nn.Module = library.create_model(
+            name, pretrained, None, overlay, features_only=True, in_chans=in_channels, **options
+        )
+        net.pretrained_cfg = config  # type: ignore[assignment]  # without the overlay's tensors
         return net
 
-    if weights == "imagenet":
-        net = pretrained(create, name, config)
-    elif weights:
+    if weights == "imagenet" and state is None:
+        net = downloaded(lambda: create(True), name, hub_file(config), f"https://huggingface.co/{config.hf_hub_id}")
+    elif weights or state:
         with torch.device("meta"):
             whole = library.create_model(name).state_dict()
-        net = create(True, state_dict=trunk(whole, read_state(weights), [f"{config.classifier}."], weights))
+        given = trunk(whole, state or read_state(str(weights)), [f"{config.classifier}."], str(weights))
+        net = create(True, {"state_dict": given})
     else:
-        net = create()
-    normalize = Normalize(config.mean, config.std, channels=in_channels)
-    return TimmEncoder(net, name, normalize, multiple or max(net.feature_info.reduction()))  # type: ignore[union-attr,operator]
+        try:
+            net = create(False)
+        except (RuntimeError, TypeError, AssertionError) as error:
+            raise ValueError(f"encoder.name={name}: timm does not build it as asked ({error})") from error
+    return TimmEncoder(net, name, Normalize(config.mean, config.std, channels=in_channels), multiple)
+
+
+def views(net: nn.Module, ends: Sequence[str]) -> list[nn.ModuleList]:
+    """The network's parts in their order, cut behind the modules named `ends` (what follows the last is left out).
+
+    A part is a module without children or one that holds parameters itself; parameters of the whole network
+    (position embeddings) go with the first stage.
+    """
+
+    def spelled(name: str) -> str:
+        return name.removeprefix("model.").replace(".", "_") + "_"
+
+    parts = [
+        (spelled(name), module)
+        for name, module in net.named_modules()
+        if name not in ("", "model") and (not list(module.children()) or list(module.parameters(recurse=False)))
+    ]
+    stages, start = [], 0
+    for end in ends:
+        inside = [i for i, (name, _) in enumerate(parts) if name.startswith(spelled(end))]
+        stop = max(inside, default=start) + 1
+        stages.append(nn.ModuleList(module for _, module in parts[start:stop]))
+        start = max(stop, start)
+    of_all = [p for root in (net, getattr(net, "model", None)) if root for p in root.parameters(recurse=False)]
+    if of_all:
+        stages[0].append(nn.ParameterList(of_all))
+    return stages
+
+
+def hub_file(config: Any) -> Path:
+    """Where huggingface_hub keeps a network's weights."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE) / f"models--{str(config.hf_hub_id).replace('/', '--')}" / "model.safetensors"

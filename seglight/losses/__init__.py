@@ -1,0 +1,1 @@
+"""Losses: `loss(logits [B, K, *], labels [B, *]) -> scalar`, 255 ignored."""
