@@ -21,7 +21,7 @@ NEAREST = (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT)
 class Augmentation:
     """Applies `transforms` to image and mask together; the same key gives the same result in any process."""
 
-    def __init__(self, transforms: Any) -> None:
+    def __init__(self, transforms: Any, classes: Sequence[str] = ()) -> None:
         if isinstance(transforms, Sequence):
             transforms = Compose(list(transforms))
         if isinstance(transforms, BasicTransform):
@@ -33,6 +33,7 @@ class Augmentation:
             )
         for transform in leaves(transforms):
             keep_labels(transform)
+            name_classes(transform, classes)
         self.pipeline = transforms
 
     def __call__(
@@ -52,6 +53,15 @@ def leaves(transform: Any) -> Iterator[Any]:
             yield from leaves(child)
     else:
         yield transform
+
+
+def name_classes(transform: Any, classes: Sequence[str]) -> None:
+    """Classes that a transform is told by name become their indices."""
+    named = getattr(transform, "rare_classes", ())
+    for name in (name for name in named if isinstance(name, str) and name not in classes):
+        raise ValueError(f"rare_classes has {name!r}; expected one of {', '.join(classes)}")
+    if named:
+        transform.rare_classes = tuple(classes.index(name) if isinstance(name, str) else int(name) for name in named)
 
 
 def keep_labels(transform: Any) -> None:

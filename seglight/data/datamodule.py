@@ -52,8 +52,9 @@ class SegmentationData(LightningDataModule):
         train_split: str = "train",
         split: str = "val",
         augment: Any = None,
-        crop_size: int | Sequence[int] | None = None,  # these two are for the augment configs, which refer to them
+        crop_size: int | Sequence[int] | None = None,  # these three are for the augment configs, which refer to them
         scale: Sequence[float] | None = None,
+        rare_classes: Sequence[str | int] = (),
         batch_size: int = 8,
         eval_batch_size: int = 1,
         num_workers: int | str = "auto",
@@ -65,7 +66,7 @@ class SegmentationData(LightningDataModule):
         self.root = None if root is None else Path(root).expanduser()
         self.name = name or type(self).__name__.lower()
         self.train_split, self.split = train_split, split
-        self.augment = None if augment is None or augment == [] else Augmentation(augment)
+        self.augment = None if augment in (None, [], "none") else Augmentation(augment, self.classes)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.num_workers = worker_count(num_workers)
         self.seed, self.draw_with_replacement = seed, draw_with_replacement

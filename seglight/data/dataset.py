@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from seglight.data.augmentation import Augmentation
 from seglight.data.pair import Pair
@@ -18,12 +18,12 @@ from seglight.data.reader import Reader
 
 @dataclass(slots=True)
 class Sample:
-    """One image [H, W, 3] and mask [H, W], uint8; `failures` says which files were skipped on the way to it."""
+    """One image [H, W, 3] and mask [H, W], uint8; `failures` are the errors of files that failed on the way to it."""
 
     image: NDArray[np.uint8] | None
     mask: NDArray[np.uint8] | None
     name: str
-    failures: tuple[str, ...] = ()
+    failures: tuple[Exception, ...] = ()
 
 
 class SegmentationDataset(Dataset[Sample]):
@@ -50,15 +50,17 @@ class SegmentationDataset(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        failures: list[str] = []
+        failures: list[Exception] = []
         for attempt in range(len(self.pairs) if self.substitute else 1):
             pair = self.pairs[(index + attempt) % len(self.pairs)]
             try:
                 image, mask = self.reader(pair)
             except (ValueError, OSError) as error:
-                if not self.skip:
+                if not self.skip and get_worker_info() is None:
                     raise
-                failures.append(str(error))
+                failures.append(error)
+                if not self.skip:
+                    break  # the loader raises it: out of a worker it would come as a traceback in a message
                 continue
             if self.augment is not None:
                 image, mask = self.augment(image, mask, (self.seed, epoch, index))

@@ -34,7 +34,7 @@ class Collate:
         sizes = {image.shape[:2]: name for image, name in zip(images, names, strict=True)}
         if len(sizes) > 1:
             listed = ", ".join(f"{name} {size[1]} x {size[0]}" for size, name in sizes.items())
-            raise ValueError(f"images of different sizes in one batch ({listed}); {self.advice}")
+            return {"error": ValueError(f"images of different sizes in one batch ({listed}); {self.advice}")}
         height, width = next(iter(sizes), (0, 0))
         image = empty((len(images), height, width, 3))
         mask = empty((len(images), height, width))
@@ -63,7 +63,12 @@ class Loader(DataLoader[Any]):
         skipped: set[str] = set()
         total = len(self.dataset)  # type: ignore[arg-type]
         for batch in super().__iter__():
-            for failure in batch.pop("failures", ()):
+            if "error" in batch:
+                raise batch["error"]
+            for error in batch.pop("failures", ()):
+                if not getattr(self.dataset, "skip", False):
+                    raise error
+                failure = str(error)
                 if failure in skipped:
                     continue
                 skipped.add(failure)

@@ -23,7 +23,7 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
     Equal to resizing the whole image and cropping, up to less than one source pixel at the crop's border, at the
     price of resizing the crop alone. `short_side` draws the scaled image's shorter side instead of a factor
     (torchvision's reference). `rare_classes` with probability `rare_p` moves the crop to a pixel of one of these
-    classes where the image has one.
+    classes where the image has one. `mirror` pads by reflecting image and mask instead of filling.
     """
 
     def __init__(
@@ -33,8 +33,9 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         short_side: Sequence[int] | None = None,
         fill: Sequence[int] = IMAGENET_MEAN,
         fill_mask: int = IGNORE_INDEX,
-        rare_classes: Sequence[int] = (),
+        rare_classes: Sequence[int | str] = (),
         rare_p: float = 0.5,
+        mirror: bool = False,
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
@@ -44,6 +45,7 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         self.fill = tuple(int(value) for value in fill)
         self.fill_mask = fill_mask
         self.rare_classes, self.rare_p = tuple(rare_classes), rare_p
+        self.mirror = mirror
         if min(self.size) < 1 or not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"RandomScaleCrop: size {size}, scale {scale}; expected a size >= 1 and 0 < low <= high")
 
@@ -102,6 +104,10 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         """The window of `source`, resized to `target` and padded to the crop's size."""
         top, left, bottom, right = window
         h, w = target
+        if self.mirror and (h, w) != self.size:
+            piece = cv2.resize(source[top:bottom, left:right], (w, h), interpolation=interpolation)
+            below, right_of = self.size[0] - h, self.size[1] - w
+            return np.asarray(cv2.copyMakeBorder(piece, 0, below, 0, right_of, cv2.BORDER_REFLECT_101), np.uint8)
         out: NDArray[np.uint8] = np.empty((*self.size, *source.shape[2:]), np.uint8)
         if h < self.size[0]:
             out[h:] = fill

@@ -1,0 +1,245 @@
+"""What a data module promises: batches, native evaluation, exact repeats, and errors before the first step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from PIL import Image
+
+from seglight.data.shapes import Shapes
+from tests.data.conftest import labels, save_palette, write_voc
+
+MakeData = Callable[..., Any]
+
+
+def epoch_of(data: Any, epoch: int) -> list[dict[str, Any]]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches(voc_root: Path, make_data: MakeData, workers: int) -> None:
+    data = make_data("data=voc", "data.crop_size=[24, 32]", f"data.num_workers={workers}")
+    batches = list(data.train_dataloader())
+    assert [len(batch["name"]) for batch in batches] == [2, 2, 2]
+    for batch in batches:
+        assert set(batch) == {"image", "mask", "name"}
+        assert batch["image"].shape == (2, 3, 24, 32)
+        assert batch["image"].dtype == batch["mask"].dtype == torch.uint8
+        assert batch["mask"].shape == (2, 24, 32)
+    evaluated = list(data.val_dataloader())
+    assert [batch["image"].shape[2:] for batch in evaluated] == [(40, 60), (41, 59), (42, 58)]
+    np.testing.assert_array_equal(evaluated[1]["mask"][0], labels(41, 59, 21, 1))
+    assert evaluated[0]["name"] == ["2012_val000"]
+
+
+def test_a_run_repeats_exactly_with_any_number_of_workers(voc_root: Path, make_data: MakeData) -> None:
+    options = ("data=voc", "augment=strong", "data.crop_size=32", "seed=3")
+    alone = make_data(*options)
+    with_workers = make_data(*options, "data.num_workers=2")
+    loader = with_workers.train_dataloader()
+    for epoch in (0, 1, 5):
+        loader.sampler.set_epoch(epoch)
+        for a, b in zip(epoch_of(alone, epoch), loader, strict=True):
+            assert a["name"] == b["name"]
+            assert torch.equal(a["image"], b["image"])
+            assert torch.equal(a["mask"], b["mask"])
+    first, second = epoch_of(alone, 0), epoch_of(alone, 1)
+    assert any(not torch.equal(a["image"], b["image"]) for a, b in zip(first, second, strict=True))
+    reseeded = epoch_of(make_data(*options, "seed=4"), 0)
+    assert any(not torch.equal(a["image"], b["image"]) for a, b in zip(first, reseeded, strict=True))
+
+
+def test_lightning_gives_each_epoch_its_own_order() -> None:
+    class Watch(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+            self.names: list[tuple[str, ...]] = []
+
+        def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
+            self.names.append(tuple(batch["name"]))
+            return self.weight.sum()
+
+        def validation_step(self, batch: dict[str, Any], _: int) -> None: ...
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    data, watch = Shapes(train_images=6, val_images=2, size=32, batch_size=3, num_workers=0), Watch()
+    trainer = Trainer(
+        max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False,
+    )  # fmt: skip
+    trainer.fit(watch, data)
+    epochs = [sum(watch.names[2 * epoch : 2 * epoch + 2], ()) for epoch in range(3)]
+    assert len(set(epochs)) == 3
+    assert epochs[2] == tuple(name for batch in epoch_of(data, 2) for name in batch["name"])
+
+
+def test_a_last_batch_that_is_not_full_is_left_out_unless_it_is_the_only_one() -> None:
+    assert len(Shapes(train_images=7, batch_size=3, num_workers=0).train_dataloader()) == 2
+    assert len(Shapes(train_images=2, batch_size=3, num_workers=0).train_dataloader()) == 1
+
+
+def test_images_of_different_sizes_in_one_batch_say_what_to_do(voc_root: Path, make_data: MakeData) -> None:
+    data = make_data("data=voc", "data.eval_batch_size=2", "augment=none")
+    with pytest.raises(ValueError, match=r"2012_val000 60 x 40, .* set data\.eval_batch_size=1"):
+        list(data.val_dataloader())
+    with pytest.raises(ValueError, match=r"different sizes .* data\.batch_size=1, or an augmentation with a crop"):
+        list(data.train_dataloader())
+    assert len(list(make_data("data=voc", "augment=none", "data.batch_size=1").train_dataloader())) == 6
+
+
+def test_class_counts_leave_ignored_pixels_out(voc_root: Path, make_data: MakeData) -> None:
+    data = make_data("data=voc")
+    masks = [labels(40 + number, 60 - number, 21, number).reshape(-1) for number in range(6)]
+    expected = np.bincount(np.concatenate(masks), minlength=256)[:21]
+    assert data.class_counts("train").tolist() == expected.tolist()
+
+
+def test_predictions_are_palette_images_of_class_indices(voc_root: Path, make_data: MakeData, tmp_path: Path) -> None:
+    mask = labels(10, 12, 21)
+    path = make_data("data=voc").save_prediction(mask, "a", tmp_path / "predictions")
+    image = Image.open(path)
+    assert image.mode == "P"
+    np.testing.assert_array_equal(np.asarray(image), mask)
+    assert image.getpalette()[15 * 3 : 15 * 3 + 3] == [192, 128, 128]  # person
+
+
+# What is wrong with a data set is said before the first step, with the file, the value and what was expected.
+
+
+def test_a_missing_folder(make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGLIGHT_DATA", str(tmp_path / "nowhere"))
+    for name, layout in (("voc", "SegmentationClass"), ("camvid", "trainannot"), ("cityscapes", "gtFine")):
+        with pytest.raises(FileNotFoundError, match=layout) as error:
+            make_data(f"data={name}").prepare()
+        for part in (str(tmp_path / "nowhere"), "SEGLIGHT_DATA", f"python -m seglight.fetch data={name}"):
+            assert part in str(error.value)
+
+
+def test_a_missing_mask(voc_root: Path, make_data: MakeData) -> None:
+    (voc_root / "SegmentationClass" / "2012_train004.png").unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"2012_train004\.png: no such file \(data=voc, split train .* 1 missing"
+    ):
+        make_data("data=voc").prepare()
+
+
+def test_a_mask_of_another_size(voc_root: Path, make_data: MakeData) -> None:
+    save_palette(labels(11, 12, 21), voc_root / "SegmentationClass" / "2012_train003.png")
+    with pytest.raises(ValueError, match=r"2012_train003\.png: the mask is 12 x 11 pixels; expected 57 x 43") as error:
+        make_data("data=voc").prepare()
+    assert "2012_train003.jpg" in str(error.value)
+
+
+def test_a_label_out_of_range(voc_root: Path, make_data: MakeData) -> None:
+    mask = labels(40, 60, 21)
+    mask[5, 5] = 77
+    save_palette(mask, voc_root / "SegmentationClass" / "2012_train000.png")
+    with pytest.raises(ValueError, match=r"2012_train000\.png: label 77 \(1 px\) is out of range; expected 0 to 20"):
+        make_data("data=voc").prepare()
+
+
+def test_an_empty_split(voc_root: Path, make_data: MakeData) -> None:
+    (voc_root / "ImageSets" / "Segmentation" / "val.txt").write_text("\n")
+    with pytest.raises(ValueError, match=r"val\.txt: the list is empty"):
+        make_data("data=voc").prepare()
+
+
+def test_an_id_listed_twice(voc_root: Path, make_data: MakeData) -> None:
+    path = voc_root / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text(path.read_text() + "2012_train001\n")
+    with pytest.raises(ValueError, match=r"train\.txt: listed more than once: 2012_train001 \(1 in all\)"):
+        make_data("data=voc").prepare()
+
+
+def test_wrong_options_are_named(make_data: MakeData) -> None:
+    for option, message in (
+        ("data.num_classes=20", "data.num_classes=20; data=shapes has 9 classes"),
+        ("data.num_workers=-1", "data.num_workers=-1; expected a number >= 0, or auto"),
+        ("data.num_workers=many", "data.num_workers=many; expected"),
+        ("+data.on_error=ignore", "data.on_error=ignore; expected raise or skip"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_data(option)
+
+
+# A file that breaks in the middle of an epoch.
+
+
+def break_one(root: Path) -> str:
+    """Truncates one of 101 training images that the cheap checks do not read."""
+    path = root / "JPEGImages" / "2012_train003.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    return path.name
+
+
+@pytest.fixture
+def big_voc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEGLIGHT_DATA", str(tmp_path))
+    return write_voc(tmp_path, train=101, val=100) / "VOCdevkit" / "VOC2012"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_file_stops_the_epoch(big_voc: Path, make_data: MakeData, workers: int) -> None:
+    data = make_data("data=voc", "data.crop_size=16", f"data.num_workers={workers}")
+    data.prepare()
+    name = break_one(big_voc)
+    with pytest.raises(ValueError, match=f"{name}: cannot be decoded as an image") as error:
+        list(data.train_dataloader())
+    assert "\n" not in str(error.value)  # one line, out of a worker too
+
+
+def test_a_file_that_vanishes_in_the_middle_of_an_epoch(big_voc: Path, make_data: MakeData) -> None:
+    data = make_data("data=voc", "data.crop_size=16")
+    loader = iter(data.train_dataloader())
+    next(loader)
+    for path in (big_voc / "SegmentationClass").glob("*.png"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"SegmentationClass/2012_train\d+\.png: no such file"):
+        list(loader)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipping_says_which_and_keeps_every_batch_full(
+    big_voc: Path, make_data: MakeData, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    data = make_data("data=voc", "data.crop_size=16", "data.on_error=skip", f"data.num_workers={workers}")
+    data.prepare()
+    name = break_one(big_voc)
+    with caplog.at_level(logging.WARNING):
+        batches = list(data.train_dataloader())
+    assert [len(batch["name"]) for batch in batches] == [2] * 50
+    assert f"skipped 1 of 101: {big_voc / 'JPEGImages' / name}" in caplog.text
+
+
+def test_evaluation_leaves_a_skipped_image_out(
+    big_voc: Path, make_data: MakeData, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = make_data("data=voc", "data.on_error=skip")
+    data.prepare()
+    (big_voc / "JPEGImages" / "2012_val007.jpg").unlink()
+    with caplog.at_level(logging.WARNING):
+        names = [name for batch in data.val_dataloader() for name in batch["name"]]
+    assert len(names) == len(set(names)) == 99
+    assert "2012_val007" not in names
+    assert "skipped 1 of 100" in caplog.text
+
+
+def test_skipping_refuses_more_than_one_percent(big_voc: Path, make_data: MakeData) -> None:
+    data = make_data("data=voc", "data.on_error=skip")
+    data.prepare()
+    for number in (7, 8):
+        (big_voc / "JPEGImages" / f"2012_val{number:03d}.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"2 of 100 files could not be read, more than data\.on_error=skip accepts"):
+        list(data.val_dataloader())
