@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from typing import Any
 
@@ -10,11 +11,16 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seglight.callbacks.freezing import Freezing
 from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
+from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.summary import RunSummary
 from seglight.checkpoint import AtomicCheckpointIO
+from seglight.callbacks.metrics_csv import MetricsCSV
+from seglight.command import USER_ERRORS, message
 from seglight.config import build
+from seglight.launch import local_ranks, rank
 from seglight.runs import Run
 from seglight.task import SegmentationTask
 
@@ -46,11 +52,13 @@ def fit(run: Run) -> None:
         enable_version_counter=False,
     )
     summary = RunSummary(run)
-    callbacks = [checkpoints, summary, EpochLines(), *progress_bar(cfg)]
+    callbacks = [Freezing(), SameBuffers(), checkpoints, summary, EpochLines(), *progress_bar(cfg)]
     if cfg.predictions:
         callbacks.append(Predictions(run, cfg.predictions))
+    if cfg.average:
+        callbacks.append(build(cfg, "average"))
     trainer = build_trainer(cfg, run, callbacks)
-    trainer.fit(task, data)
+    trainer.fit(task, data, ckpt_path=run.checkpoint_path("last") if cfg.resume else None)
     if not run.checkpoint_path("best").is_file():  # the run ended (max_steps) before its first evaluation
         trainer.validate(task, data, verbose=False)
         for which in ("best", "last"):
@@ -81,9 +89,21 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
     with open_dict(settings):
         if settings.precision == "auto":
             settings.precision = auto_precision(settings.accelerator)
+        several = run is not None and local_ranks(cfg.trainer) * cfg.trainer.num_nodes > 1
+        if several and settings.strategy in ("auto", "ddp"):
+            settings.strategy = {
+                "_target_": "lightning.pytorch.strategies.DDPStrategy",
+                "broadcast_buffers": False,  # SameBuffers does it, once an evaluation
+                "gradient_as_bucket_view": True,
+            }
+        if not several:
+            settings.devices = 1 if run is None else settings.devices
+            settings.strategy = "auto" if settings.strategy == "ddp" else settings.strategy
+        on_gpu = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
+        settings.sync_batchnorm = bool(settings.sync_batchnorm and several and on_gpu)  # torch has it for GPUs alone
     loggers: list[Any] = []
     if run is not None:
-        loggers = [L.pytorch.loggers.CSVLogger(run.path, name="", version="")]
+        loggers = [MetricsCSV(run.path, name="", version="")]
         loggers += [build(cfg, f"logger.{name}", save_dir=str(run.path)) for name in cfg.logger]
         for logger in loggers[1:]:
             logger.log_hyperparams({**cfg.axes, "cfg": OmegaConf.to_container(cfg)})
@@ -107,7 +127,7 @@ def quiet() -> None:
     logger.setLevel(logging.WARNING)
     logging.captureWarnings(True)
     for text in (".*treespec, LeafSpec.*", ".*Experiment logs directory.*", ".*does not have many workers.*",
-                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*"):  # fmt: skip
+                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*", ".*sync_dist=True.*"):  # fmt: skip
         warnings.filterwarnings("ignore", message=text)
 
 
@@ -141,3 +161,22 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
         log.info("init_from %s: every tensor of %s placed", path, cfg.init_source)
         return
     log.info("init_from %s: %s", path, init_from(net, state))
+
+
+def main() -> None:
+    """One rank of a run: `python -m seglight.fit RUN`, started by `seglight.launch`."""
+    run = Run(sys.argv[1])
+    handlers: list[logging.Handler] = [logging.FileHandler(run.path / "train.log")]
+    if rank() == 0:
+        handlers.append(logging.StreamHandler(sys.stdout))
+    logging.basicConfig(level=logging.INFO if rank() == 0 else logging.WARNING, format="%(message)s", handlers=handlers)
+    try:
+        fit(run)
+    except USER_ERRORS as error:
+        run.update_summary(status="failed", error=message(error))
+        log.error("error: %s", message(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,11 +15,20 @@ NEVER = 2**31  # the first epoch of a part that no epoch trains
 
 @dataclass
 class Part:
-    """A piece of a network that freezes as one. depth: stages between it and the decoder (decoder 0, top stage 1)."""
+    """A piece of a network that freezes as one.
+
+    index, total: which encoder stage of how many, from the input; the decoder and the heads are index == total.
+    """
 
     name: str
     module: nn.Module
-    depth: int
+    index: int = 0
+    total: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Steps below the decoder: the decoder 0, the top stage 1."""
+        return self.total - self.index
 
 
 def parts(net: nn.Module) -> list[Part]:
@@ -29,10 +38,10 @@ def parts(net: nn.Module) -> list[Part]:
     """
     encoder: Any = getattr(net, "encoder", None)
     if encoder is None or not hasattr(encoder, "stages"):
-        return [Part("net", net, 0)]
+        return [Part("net", net)]
     total = len(encoder.stages)
-    stages = [Part(f"encoder.{i}", stage, total - i) for i, stage in enumerate(encoder.stages)]
-    heads = [Part(name, module, 0) for name in ("decoder", "aux") if (module := getattr(net, name, None)) is not None]
+    stages = [Part(f"encoder.{i}", stage, i, total) for i, stage in enumerate(encoder.stages)]
+    heads = [Part(name, module, total, total) for name in ("decoder", "aux") if (module := getattr(net, name, None)) is not None]
     return stages + heads
 
 
@@ -40,7 +49,7 @@ def parts(net: nn.Module) -> list[Part]:
 class FreezePolicy:
     """The policy of a `freeze` option.
 
-    stages: how many encoder stages nearest the input are frozen; -1 is all of them.
+    n: how many encoder stages nearest the input are frozen; -1 is all of them.
     every, start: from epoch `start` on, one stage thaws, the top one first, each `every` epochs (0: never).
     decay: learning rate factor per stage towards the input (Howard & Ruder 2018, ULMFiT, section 3.2).
     norms: normalisation layers keep their statistics, scale and shift, in the `encoder` or in the whole `net`.
@@ -48,7 +57,7 @@ class FreezePolicy:
     """
 
     name: str
-    stages: int = 0
+    n: int = 0
     every: int = 0
     start: int = 0
     decay: float = 1.0
@@ -56,17 +65,17 @@ class FreezePolicy:
     head_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.stages < -1 or self.every < 0 or self.start < 0 or not 0 < self.decay <= 1:
+        if self.n < -1 or self.every < 0 or self.start < 0 or not 0 < self.decay <= 1:
             raise ValueError(
-                f"freeze={self.name}: stages >= -1, every >= 0, start >= 0 and 0 < decay <= 1 are needed, got "
-                f"stages={self.stages} every={self.every} start={self.start} decay={self.decay}"
+                f"freeze={self.name}: n >= -1, every >= 0, start >= 0 and 0 < decay <= 1 are needed, got "
+                f"n={self.n} every={self.every} start={self.start} decay={self.decay}"
             )
         if self.norms not in (None, "encoder", "net"):
             raise ValueError(f"freeze.norms={self.norms}: null, encoder or net")
 
     def frozen_stages(self, epoch: int, total: int) -> int:
         """How many of the encoder's `total` stages are frozen in `epoch`, counted from the input."""
-        frozen = total if self.stages < 0 else self.stages
+        frozen = total if self.n < 0 else self.n
         if frozen > total:
             raise ValueError(f"freeze.n={frozen}: this encoder has {total} stages")
         thawed = (epoch - self.start) // self.every + 1 if self.every and epoch >= self.start else 0
@@ -77,12 +86,11 @@ class FreezePolicy:
         return float(self.decay**part.depth)
 
     def first_epoch(self, part: Part) -> int:
-        """The epoch in which a stage starts to train: depth d thaws as number d, if it was frozen at all."""
-        if part.depth == 0 or self.stages == 0:
+        """The epoch in which a part starts to train."""
+        frozen = part.total if self.n < 0 else self.n
+        if part.index >= frozen:
             return 0
-        if self.stages < 0 or self.every:
-            return self.start + (part.depth - 1) * self.every if self.every else NEVER
-        return 0
+        return self.start + (frozen - 1 - part.index) * self.every if self.every else NEVER
 
     def frozen(self, net: nn.Module, epoch: int) -> list[nn.Module]:
         """The modules whose parameters, statistics and dropout are off in `epoch`."""
@@ -92,7 +100,7 @@ class FreezePolicy:
             return [m for m in net.modules() if not any(id(c) in inside for c in m.modules())]
         stages = [part.module for part in parts(net) if part.depth > 0]
         frozen = stages[: self.frozen_stages(epoch, len(stages))] if stages else []
-        if not stages and self.stages:
+        if not stages and self.n:
             raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages to freeze")
         if self.norms:
             scope = net if self.norms == "net" else net.encoder

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +29,43 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
-        """Makes the directory and writes what the run is going to be."""
+        """Makes the directory and writes what the run is going to be. ValueError where another run's weights lie there."""
         run = cls(path)
+        if run.checkpoint_path("last").is_file():
+            raise ValueError(f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one")
         (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         OmegaConf.save(cfg, run.path / "config.yaml")
         OmegaConf.save(OmegaConf.create(overrides), run.path / "overrides.yaml")
         run.write_summary({"status": "running"})
         return run
+
+    @classmethod
+    def resume(cls, path: str | Path, overrides: list[str]) -> Run:
+        """A run that goes on from its last checkpoint; `key=value` overrides change its config, groups stay as they were."""
+        run = load_run(path)
+        if not run.checkpoint_path("last").is_file():
+            raise FileNotFoundError(f"resume={path}: there is no checkpoints/last.ckpt yet; start the run anew")
+        cfg = run.cfg
+        OmegaConf.set_struct(cfg, True)
+        for override in overrides:
+            key, _, value = override.lstrip("+").partition("=")
+            if OmegaConf.is_config(OmegaConf.select(cfg, key)):
+                raise ValueError(f"resume={path} {override}: a resumed run keeps its {key}; keys such as {key}.x=... can change")
+            OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
+        OmegaConf.set_struct(cfg, False)
+        cfg.resume = str(path)
+        OmegaConf.save(cfg, run.path / "config.yaml")
+        return run
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for this process; ValueError where another one has it."""
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{self.path} is being trained by another process") from None
+            yield
 
     @cached_property
     def cfg(self) -> DictConfig:

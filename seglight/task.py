@@ -13,7 +13,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from seglight.freeze import FreezePolicy, parts
+from seglight.freeze import FreezePolicy
 from seglight.inference import Inference
 from seglight.metrics import SegmentationMetrics
 from seglight.optim import Recipe
@@ -53,13 +53,6 @@ class SegmentationTask(L.LightningModule):
         return logits
 
     # training
-
-    def on_train_epoch_start(self) -> None:
-        self.policy.apply(self.net, self.current_epoch)
-        self.net.train()
-        stages = [part for part in parts(self.net) if part.depth > 0]
-        self.log("frozen_stages", float(self.policy.frozen_stages(self.current_epoch, len(stages))))
-        self.log("trainable_params", float(sum(p.numel() for p in self.net.parameters() if p.requires_grad)))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # What the network draws (dropout, sampled pixels) is a function of (seed, step, rank): resumes repeat it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ def train(cfg: DictConfig) -> float:
     from seglight.runs import Run
 
     hydra: Any = HydraConfig.get()
-    cfg = resolve(record_choices(cfg, hydra.runtime.choices))
-    run = Run.create(Path(hydra.runtime.output_dir), cfg, list(hydra.overrides.task))
+    overrides = list(hydra.overrides.task)
+    if cfg.resume:
+        run = Run.resume(cfg.resume, [o for o in overrides if not o.startswith("resume=")])
+    else:
+        run = Run.create(Path(hydra.runtime.output_dir), resolve(record_choices(cfg, hydra.runtime.choices)), overrides)
     try:
-        launch(run)
+        with run.locked():
+            launch(run)
         log.info("run: %s", run.path)
         return float(run.summary.get("val/miou", "nan"))
     except Exception as error:
@@ -39,10 +44,14 @@ def train(cfg: DictConfig) -> float:
         return float("nan")
     except BaseException:
         run.update_summary(status="interrupted")
+        log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
         raise
 
 
 def main() -> None:
+    for argument in sys.argv[1:]:
+        if argument.startswith("resume=") and argument != "resume=null":
+            sys.argv.append(f"hydra.run.dir={argument.removeprefix('resume=')}")  # the run goes on in its own folder
     run_command("train", train)
 
 

@@ -1,0 +1,34 @@
+"""Puts the freeze policy of each epoch on the network, under DDP too, and says what is frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.strategies import DDPStrategy
+
+from seglight.freeze import parts
+
+
+class Freezing(L.Callback):
+    """Applies `task.policy`; where the set of trained parameters changes under DDP, the wrapper is made anew.
+
+    DDP waits for the gradient of every parameter that was trainable when it wrapped the network.
+    """
+
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            pl_module.policy.apply(pl_module.net, trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        epoch = trainer.current_epoch
+        changed = pl_module.policy.apply(pl_module.net, epoch)
+        pl_module.net.train()
+        strategy: Any = trainer.strategy
+        if changed and isinstance(strategy, DDPStrategy):
+            strategy.model.reducer._remove_autograd_hooks()  # type: ignore[union-attr,operator]
+            strategy.model = strategy._setup_model(pl_module)
+        stages = sum(part.depth > 0 for part in parts(pl_module.net))
+        trained = sum(p.numel() for p in pl_module.net.parameters() if p.requires_grad)
+        pl_module.log("frozen_stages", float(pl_module.policy.frozen_stages(epoch, stages)))
+        pl_module.log("trainable_params", float(trained))
