@@ -58,7 +58,8 @@ def fit(run: Run) -> None:
     if cfg.average:
         callbacks.append(build(cfg, "average"))
     trainer = build_trainer(cfg, run, callbacks)
-    trainer.fit(task, data, ckpt_path=run.checkpoint_path("last") if cfg.resume else None)
+    last = run.checkpoint_path("last")
+    trainer.fit(task, data, ckpt_path=last if last.is_file() else None)
     if not run.checkpoint_path("best").is_file():  # the run ended (max_steps) before its first evaluation
         trainer.validate(task, data, verbose=False)
         for which in ("best", "last"):
@@ -127,7 +128,7 @@ def quiet() -> None:
     logger.setLevel(logging.WARNING)
     logging.captureWarnings(True)
     for text in (".*treespec, LeafSpec.*", ".*Experiment logs directory.*", ".*does not have many workers.*",
-                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*", ".*sync_dist=True.*"):  # fmt: skip
+                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*", ".*sync_dist=True.*", ".*in eval mode at the start of training.*"):  # fmt: skip
         warnings.filterwarnings("ignore", message=text)
 
 

@@ -41,10 +41,11 @@ class Run:
 
     @classmethod
     def resume(cls, path: str | Path, overrides: list[str]) -> Run:
-        """A run that goes on from its last checkpoint; `key=value` overrides change its config, groups stay as they were."""
+        """A run that goes on from its last checkpoint, or starts again where it has none yet.
+
+        `key=value` overrides change its config, groups stay as they were.
+        """
         run = load_run(path)
-        if not run.checkpoint_path("last").is_file():
-            raise FileNotFoundError(f"resume={path}: there is no checkpoints/last.ckpt yet; start the run anew")
         cfg = run.cfg
         OmegaConf.set_struct(cfg, True)
         for override in overrides:
