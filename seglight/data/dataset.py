@@ -50,6 +50,8 @@ class SegmentationDataset(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         epoch, index = key if isinstance(key, tuple) else (0, key)
+        if not 0 <= index < len(self.pairs):
+            raise IndexError(index)
         failures: list[Exception] = []
         for attempt in range(len(self.pairs) if self.substitute else 1):
             pair = self.pairs[(index + attempt) % len(self.pairs)]
