@@ -1,7 +1,6 @@
 """Networks, in plain torch: an encoder, skips and a decoder make an `EncoderDecoder`."""
 
 from seglight.models.encoder_decoder import EncoderDecoder
-from seglight.models.segmenter import Segmenter
 from seglight.models.skips import Skips
 
-__all__ = ["EncoderDecoder", "Segmenter", "Skips"]
+__all__ = ["EncoderDecoder", "Skips"]

@@ -15,8 +15,8 @@ def he_init(module: nn.Module) -> None:
     """N(0, sqrt(2 / N)), N the incoming nodes of one neuron (Ronneberger et al. 2015, section 3)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            # a transposed convolution with kernel = stride: one tap an output, so N is its input channels
-            taps = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, nn.Conv2d) else 1
-            nn.init.normal_(layer.weight, std=(2 / (layer.in_channels // layer.groups * taps)) ** 0.5)
+            # of a transposed convolution an output cell sees one tap of every stride-th
+            side = layer.kernel_size[0] / (1 if isinstance(layer, nn.Conv2d) else layer.stride[0])
+            nn.init.normal_(layer.weight, std=(2 / (layer.in_channels // layer.groups * side**2)) ** 0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

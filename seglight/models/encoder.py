@@ -6,6 +6,7 @@ Shapes: B batch, C channels, H W pixels, s stride.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +14,25 @@ from torch import Tensor, nn
 
 from seglight.models.geometry import trace
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "scale": 255.0}
-INCEPTION = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "scale": 255.0}
-UNIT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "scale": 255.0}
-CAFFE = {"mean": (104.00699, 116.66877, 122.67892), "std": (1.0, 1.0, 1.0), "scale": 1.0, "order": (2, 1, 0)}
+
+@dataclass(frozen=True)
+class Pixels:
+    """What weights take for a pixel: (x[order] / scale - mean) / std of RGB x in 0-255."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    scale: float = 255.0
+    order: Sequence[int] = (0, 1, 2)
+
+
+IMAGENET = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CENTRED = Pixels((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+UNIT = Pixels((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+CAFFE = Pixels((104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0), 1.0, (2, 1, 0))
 
 
 class Normalize(nn.Module):
-    """Raw pixels to what the weights were trained on: (x[order] / scale - mean) / std. All of it is saved state.
+    """Raw pixels to what the weights were trained on; all of it is saved state.
 
     One channel gets the mean of the three; more than three get theirs repeated (RGBRGB...), as their weights are.
     """
@@ -30,24 +42,21 @@ class Normalize(nn.Module):
     scale: Tensor
     order: Tensor
 
-    def __init__(
-        self,
-        mean: Sequence[float],
-        std: Sequence[float],
-        scale: float = 255.0,
-        order: Sequence[int] = (0, 1, 2),
-        channels: int = 3,
-    ) -> None:
+    def __init__(self, pixels: Pixels, channels: int = 3) -> None:
         super().__init__()
 
         def spread(values: Sequence[float]) -> Tensor:
             filled = [sum(values) / 3] if channels == 1 else [values[c % 3] for c in range(channels)]
             return torch.tensor(filled).view(1, -1, 1, 1)
 
-        self.register_buffer("mean", spread(mean))
-        self.register_buffer("std", spread(std))
-        self.register_buffer("scale", torch.tensor(float(scale)))
-        self.register_buffer("order", torch.tensor(order if channels == 3 else range(channels)))
+        self.register_buffer("mean", spread(pixels.mean))
+        self.register_buffer("std", spread(pixels.std))
+        self.register_buffer("scale", torch.tensor(float(pixels.scale)))
+        self.register_buffer("order", torch.tensor(pixels.order if channels == 3 else range(channels)))
+
+    def adopt(self, pixels: Pixels) -> None:
+        """Changes to the pixels of other weights."""
+        self.load_state_dict(Normalize(pixels, self.channels).state_dict())
 
     @property
     def channels(self) -> int:
@@ -108,7 +117,10 @@ class Encoder(nn.Module):
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """The map of every stage."""
-        x = self.prepare(images)
+        return self.run(self.prepare(images))
+
+    def run(self, x: Tensor) -> list[Tensor]:
+        """The map of every stage, of prepared images."""
         maps = []
         for stage in self.stages:
             x = stage(x)

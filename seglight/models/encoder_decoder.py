@@ -5,17 +5,19 @@ Shapes: B batch, K classes, H W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Self
 
 from torch import Tensor, nn
 
+from seglight.models.decoders.decoder import Decoder, TrainingPair
+from seglight.models.decoders.fcn_head import AuxHead
 from seglight.models.encoder import Encoder
-from seglight.models.segmenter import Segmenter, TrainingPair
 from seglight.models.skips import Skips
 
 
-class EncoderDecoder(Segmenter):
-    """Semantic segmentation by any encoder, decoder and skips that fit together.
+class EncoderDecoder(nn.Module):
+    """`forward(images [B, 3, H, W] uint8 or 0-255, RGB) -> logits [B, K, H, W]`, for any H and W >= 1.
 
     decoder, aux: called with (encoder, skips, num_classes) and (encoder, num_classes).
     """
@@ -23,28 +25,41 @@ class EncoderDecoder(Segmenter):
     def __init__(
         self,
         encoder: Encoder,
-        decoder: Callable[..., nn.Module],
+        decoder: Callable[..., Decoder],
         skips: Skips,
         num_classes: int,
-        aux: Callable[..., nn.Module] | None = None,
+        aux: Callable[..., AuxHead] | None = None,
     ) -> None:
-        super().__init__(encoder, num_classes)
+        super().__init__()
+        self.num_classes, self.encoder = num_classes, encoder
         self.decoder = decoder(encoder=encoder, skips=skips, num_classes=num_classes)
         self.aux = aux(encoder=encoder, num_classes=num_classes) if aux else None
-        if getattr(self.decoder, "divisible", False):  # it takes no other maps than halves of halves
+        self.held: list[nn.Module] = []
+        if self.decoder.divisible:
             encoder.multiple = max(encoder.multiple, encoder.stride)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.decoder(self.encoder(images), images.shape[-2:])  # type: ignore[no-any-return]
+        return self.decoder.segment(self.encoder, images)
 
     def training_pairs(self, images: Tensor, masks: Tensor) -> list[TrainingPair]:
-        """The logits, and the auxiliary head's where there is one."""
+        """What the training loss is computed on: the sum of weight * loss(logits, labels)."""
         if self.aux is None:
-            return super().training_pairs(images, masks)
+            return self.decoder.training_pairs(self.encoder, images, masks)
         maps, size = self.encoder.maps(images), images.shape[-2:]
         logits = self.decoder(self.encoder.by_stride(maps), size)
-        return [(logits, masks, 1.0), (self.aux(maps, size), masks, self.aux.weight)]  # type: ignore[list-item]
+        return [(logits, masks, 1.0), (self.aux(maps, size), masks, self.aux.weight)]
 
     def head_modules(self) -> list[nn.Module]:
-        """The score layers of the decoder and the auxiliary head."""
-        return [head for part in (self.decoder, self.aux) if part is not None for head in part.heads()]  # type: ignore[operator,union-attr]
+        """The score layers: what freeze=head_only trains."""
+        return self.decoder.heads() + (self.aux.heads() if self.aux else [])
+
+    def hold_eval(self, modules: Iterable[nn.Module]) -> None:
+        """Those modules stay in eval mode through train(): norms keep their statistics, dropout is off."""
+        self.held = list(modules)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for module in self.held:
+            module.eval()
+        return self

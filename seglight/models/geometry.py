@@ -34,11 +34,11 @@ class Field:
         return Field(self.stride * stride, offset, self.size + reach * self.stride)
 
 
-class FieldTracer(TorchDispatchMode):
+class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the field of one map through every operation that really runs (rows only: windows are square)."""
 
     def __init__(self, image: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.fields = WeakTensorKeyDictionary()
         self.fields[image] = Field()
 
@@ -55,21 +55,29 @@ class FieldTracer(TorchDispatchMode):
 
 def after(op: str, args: Any, field: Field) -> Field:
     """The field behind one ATen operation."""
-    if op == "convolution" and not args[6]:  # input, weight, bias, stride, padding, dilation, transposed, ...
+    if op == "convolution" and not args[6]:  # input, weight, bias, stride, padding, dilation, transposed
         return field.window(args[1].shape[2], args[3][0], args[4][0], args[5][0])
-    if op in ("max_pool2d_with_indices", "avg_pool2d"):  # input, kernel, stride, padding, dilation | ceil_mode
-        kernel, stride, padding, dilation = (*args[1:5], *[()] * 4)[:4]
-        first = lambda value, default: value[0] if isinstance(value, list | tuple) and value else default  # noqa: E731
-        return field.window(
-            first(kernel, 1), first(stride, first(kernel, 1)), first(padding, 0),
-            first(dilation, 1) if op.startswith("max") else 1,
-        )  # fmt: skip
+    if op in ("max_pool2d_with_indices", "avg_pool2d"):  # input, kernel, stride, padding, dilation (of max)
+        kernel = args[1][0]
+        stride = args[2][0] if len(args) > 2 and args[2] else kernel
+        padding = args[3][0] if len(args) > 3 else 0
+        dilation = args[4][0] if len(args) > 4 and op.startswith("max") else 1
+        return field.window(kernel, stride, padding, dilation)
     if op in ("constant_pad_nd", "reflection_pad2d", "replication_pad2d"):  # left, right, top, bottom
-        return Field(field.stride, field.offset - (args[1][2] if len(args[1]) > 2 else 0) * field.stride, field.size)
-    whole = op == "_adaptive_avg_pool2d" or (op == "mean" and len(args) > 1 and args[0].dim() == 4)
-    if whole or op in ("bmm", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math"):
+        top = args[1][2] if len(args[1]) > 2 else 0
+        return Field(field.stride, field.offset - top * field.stride, field.size)
+    pooled = op == "_adaptive_avg_pool2d" or (
+        op == "mean" and args[0].dim() == 4 and len(args) > 1 and len(args[1]) > 1
+    )
+    if pooled or op == "bmm" or op.startswith("_scaled_dot_product"):  # squeeze-and-excitation, attention
         return Field(field.stride, field.offset, math.inf)
     return field
+
+
+def on_meta(module: nn.Module, *args: Any) -> Any:
+    """The module's output for meta tensors: shapes, without memory or arithmetic; its own state stays as it is."""
+    state = {name: value.to("meta") for name, value in (*module.named_parameters(), *module.named_buffers())}
+    return functional_call(module, state, args)
 
 
 def trace(stages: Iterable[nn.Module], channels: int) -> list[tuple[int, Field]]:
@@ -79,16 +87,20 @@ def trace(stages: Iterable[nn.Module], channels: int) -> list[tuple[int, Field]]
     with torch.no_grad(), FieldTracer(image) as tracer:
         x = image
         for stage in stages:
-            state = {k: v.to("meta") for k, v in (*stage.named_parameters(), *stage.named_buffers())}
-            x = functional_call(stage, state, (x,))
+            x = on_meta(stage, x)
             found.append((x.shape[1], tracer.fields[x]))
     return found
 
 
-def frame(x: Tensor, lead: int, size: tuple[int, int]) -> Tensor:
-    """Shifts a map right and down by `lead` cells and makes it `size`: cropped, or zero where it has no cells."""
+def frame(x: Tensor, lead: int, size: tuple[int, int], mode: str = "constant") -> Tensor:
+    """Shifts a map right and down by `lead` cells and makes it `size`: cropped, or padded where it has no cells."""
     height, width = size
-    return F.pad(x, (lead, width - lead - x.shape[-1], lead, height - lead - x.shape[-2]))
+    x, lead = x[..., max(-lead, 0) :, max(-lead, 0) :], max(lead, 0)
+    x = x[..., : max(height - lead, 1), : max(width - lead, 1)]
+    right, bottom = max(width - lead - x.shape[-1], 0), max(height - lead - x.shape[-2], 0)
+    if lead or right or bottom:
+        x = F.pad(x, (lead, right, lead, bottom), mode=mode)[..., :height, :width]
+    return x
 
 
 def bilinear_kernel(size: int) -> Tensor:

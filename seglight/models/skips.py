@@ -35,8 +35,8 @@ class Skips:
         lacking = [s for s in self.strides or [] if s not in have]
         if lacking or not have:
             raise ValueError(
-                f"skips={self.name} needs maps at stride {lacking or 'below the deepest'}, which encoder={encoder.name} "
-                f"lacks: above its deepest map (stride {encoder.stride}) it has strides {have}"
+                f"skips={self.name} needs maps at stride {lacking or 'below the deepest'}, which "
+                f"encoder={encoder.name} lacks: above its deepest map (stride {encoder.stride}) it has strides {have}"
             )
         return have if self.strides is None else self.strides
 

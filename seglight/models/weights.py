@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ def torchvision_state(name: str, weights: str) -> dict[str, Tensor]:
 
     url = get_model_weights(name)["IMAGENET1K_V1"].url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    return downloaded(
+    state: dict[str, Tensor] = downloaded(
         lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True), name, path, url
     )
+    return state
 
 
 def downloaded(load: Callable[[], Any], name: str, path: Path, url: str) -> Any:
@@ -48,7 +50,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
         return load_file(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -91,13 +93,9 @@ def adapt_input(net: nn.Module, channels: int) -> None:
     if channels == 3:
         return
     name, old = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
-    new = nn.Conv2d(
-        channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation, bias=old.bias is not None
-    )  # type: ignore[arg-type]
-    with torch.no_grad():
-        weight = old.weight
-        repeated = weight.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
-        new.weight.copy_(weight.sum(1, keepdim=True) if channels == 1 else repeated)
-        if old.bias is not None and new.bias is not None:
-            new.bias.copy_(old.bias)
+    new = copy.deepcopy(old)
+    new.in_channels = channels
+    weight = old.weight.detach()
+    repeated = weight.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
+    new.weight = nn.Parameter(weight.sum(1, keepdim=True) if channels == 1 else repeated)
     net.set_submodule(name, new)

@@ -11,6 +11,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, cat, nn
 
+from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import bilinear_kernel, frame
 from seglight.models.skips import Skips
@@ -47,7 +48,7 @@ class Upsample(nn.Module):
         return 0 if hasattr(self, "conv") else (self.classes * self.size) ** 2
 
 
-class FCN(nn.Module):
+class FCN(Decoder):
     """Zero-initialised score layers, fixed bilinear upsampling, maps laid over each other by their offsets alone.
 
     upsampling: fixed (the authors' release) or learned. skips=concat: the finer map joins the upsampled scores and a
@@ -90,10 +91,9 @@ class FCN(nn.Module):
             else:
                 x, skip = overlap(upsample(x), score(skip), crop)
                 x = x + skip
-        return frame(self.upsample[-1](x), -self.crops[-1], size)
+        return frame(self.upsample[-1](x), -self.crops[-1], size, "replicate")
 
     def heads(self) -> list[nn.Module]:
-        """The score layers."""
         return list(self.score.values())
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seglight.models.conv import conv_relu, he_init
+from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
 from seglight.models.skips import Skips
@@ -34,13 +35,16 @@ class Block(nn.Module):
         self.conv1 = conv_relu(upsampled + (skip if self.op == "concat" else 0), level, norm, padded)
         self.conv2 = conv_relu(level, out, norm, padded)
 
-    def join(self, x: Tensor, skip: Tensor, skip_first: bool) -> Tensor:
-        if self.op == "add":
-            return x + self.lateral(skip)
-        return torch.cat([skip, x] if skip_first else [x, skip], 1)
+    def forward(self, x: Tensor, skip: Tensor | None, skip_first: bool) -> Tensor:
+        """x: already upsampled and laid on the skip."""
+        if skip is not None and self.op == "add":
+            x = x + self.lateral(skip)
+        elif skip is not None:
+            x = torch.cat([skip, x] if skip_first else [x, skip], 1)
+        return self.conv2(self.conv1(x))  # type: ignore[no-any-return]
 
 
-class UNet(nn.Module):
+class UNet(Decoder):
     """Levels at half the stride each, down to 1; a map is joined where the skips and the encoder have one.
 
     width: a level at stride s has width * s channels (16: segmentation_models' 256, 128, 64, 32, 16). null: as many
@@ -84,21 +88,18 @@ class UNet(nn.Module):
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
         x, offset = features[self.deepest], self.offsets[self.deepest]
         for stride, block in zip(self.strides, self.blocks, strict=True):
-            x, offset = block.up(x), offset - stride / 2
-            skip = features[stride] if stride in self.skip_strides else None
+            x, offset = block.up(x), offset - stride / 2  # type: ignore[operator]
+            skip = features[stride] * self.scales.get(stride, 1.0) if stride in self.skip_strides else None
             target = self.offsets[stride] if skip is not None else (stride - 1) / 2
             lead = round((offset - target) / stride)  # the upsampled cell 0 in cells of the map it joins
             if self.padded:
-                wanted = skip.shape[-2:] if skip is not None else tuple(-(-n // stride) for n in size)
-                x, offset = frame(x, lead, wanted), target
+                finer = skip.shape[-2:] if skip is not None else [-(-n // stride) for n in size]
+                x, offset = frame(x, lead, (finer[0], finer[1])), target
             elif skip is not None:
-                skip = frame(skip, -lead, x.shape[-2:])
-            if skip is not None:
-                x = block.join(x, skip * self.scales.get(stride, 1.0), self.skip_first)
-            x = block.conv2(block.conv1(x))
+                skip = frame(skip, -lead, (x.shape[-2], x.shape[-1]))
+            x = block(x, skip, self.skip_first)
             offset += 0 if self.padded else 2 * stride
-        return frame(self.head(x), round(offset), size)
+        return frame(self.head(x), round(offset), size, "replicate")
 
     def heads(self) -> list[nn.Module]:
-        """The score layer."""
         return [self.head]

@@ -27,4 +27,4 @@ def resnet(
         load_trunk(net, torchvision_state(name, weights), ["fc."], weights)
     adapt_input(net, in_channels)
     stages = split(net.named_children(), ["relu", "layer1", "layer2", "layer3", "layer4"])
-    return sequential_encoder(name, stages, Normalize(**IMAGENET, channels=in_channels), declared=True)
+    return sequential_encoder(name, stages, Normalize(IMAGENET, in_channels), declared=True)

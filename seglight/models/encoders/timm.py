@@ -8,12 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import timm as library
 import torch
 from torch import Tensor, nn
 
-from seglight.models.encoder import Encoder, Normalize
+from seglight.models.encoder import Encoder, Normalize, Pixels
 from seglight.models.weights import Weights, downloaded, read_state, trunk
+
+try:
+    import timm as library
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("this encoder is timm's: pip install 'seglight[zoo]'") from error
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
 
@@ -32,11 +36,11 @@ class TimmEncoder(Encoder):
     def keep(self, stages: Iterable[nn.Module]) -> None:
         self.stages = list(stages)  # type: ignore[assignment]  # not registered: the network owns the modules
 
-    def maps(self, images: Tensor) -> list[Tensor]:
-        maps: Sequence[Tensor] = self.net(self.prepare(images))
+    def run(self, x: Tensor) -> list[Tensor]:
+        maps: Sequence[Tensor] = self.net(x)
         return [
-            x if x.shape[1] == channels else x.permute(0, 3, 1, 2)  # some give [B, H, W, C]
-            for x, channels in zip(maps, self.stage_channels, strict=True)
+            y if y.shape[1] == channels else y.permute(0, 3, 1, 2)  # some give [B, H, W, C]
+            for y, channels in zip(maps, self.stage_channels, strict=True)
         ]
 
 
@@ -57,7 +61,7 @@ def timm(
     if not library.is_model(name):
         close = difflib.get_close_matches(name, library.list_models(), n=5, cutoff=0.5)
         raise ValueError(f"encoder.name={name}: timm {library.__version__} has no such network; close: {close}")
-    config = library.get_pretrained_cfg(name)
+    config: Any = library.get_pretrained_cfg(name)
     if output_stride != 32:
         options["output_stride"] = output_stride
     if config.fixed_input_size:
@@ -83,7 +87,7 @@ def timm(
             net = create(False)
         except (RuntimeError, TypeError, AssertionError) as error:
             raise ValueError(f"encoder.name={name}: timm does not build it as asked ({error})") from error
-    return TimmEncoder(net, name, Normalize(config.mean, config.std, channels=in_channels), multiple)
+    return TimmEncoder(net, name, Normalize(Pixels(config.mean, config.std), in_channels), multiple)
 
 
 def views(net: nn.Module, ends: Sequence[str]) -> list[nn.ModuleList]:

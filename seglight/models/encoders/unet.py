@@ -6,7 +6,7 @@ Shapes: B batch, C channels, H W pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -41,7 +41,7 @@ def unet(
     stages[-1].add_module("dropout", nn.Dropout(dropout))  # type: ignore[operator]
     path = nn.Sequential(*stages)
     he_init(path)
-    normalize = Normalize(**UNIT, channels=in_channels)
+    normalize = Normalize(UNIT, in_channels)
     return (ValidUNet if padding == "valid" else SameUNet)(stages, normalize)
 
 
@@ -69,7 +69,8 @@ class ValidUNet(SameUNet):
 
     def prepare(self, images: Tensor) -> Tensor:
         height, width = (self.extended(n) for n in images.shape[-2:])
-        return self.normalize(mirror(images, self.margin, height, width))
+        x: Tensor = self.normalize(mirror(images, self.margin, height, width))
+        return x
 
     def extended(self, size: int) -> int:
         """The smallest input whose output is at least `size` and whose pools all see even maps (388 -> 572)."""

@@ -1,0 +1,27 @@
+"""The contract of a decoder. Shapes: B batch, K classes, H W pixels."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seglight.models.encoder import Encoder
+
+TrainingPair = tuple[Tensor, Tensor, float]  # logits [B, K, *], labels [B, *], weight in the loss
+
+
+class Decoder(nn.Module):
+    """`forward(features by stride, size) -> logits [B, K, *size]`: it aligns the maps itself, whatever the size."""
+
+    divisible = False  # true: it takes maps that are halves of each other, so images are extended to a multiple
+
+    def segment(self, encoder: Encoder, images: Tensor) -> Tensor:
+        """Logits [B, K, H, W] of images [B, 3, H, W]."""
+        return self(encoder(images), images.shape[-2:])  # type: ignore[no-any-return]
+
+    def training_pairs(self, encoder: Encoder, images: Tensor, masks: Tensor) -> list[TrainingPair]:
+        """What the training loss is computed on: the sum of weight * loss(logits, labels)."""
+        return [(self.segment(encoder, images), masks, 1.0)]
+
+    def heads(self) -> list[nn.Module]:
+        """The score layers."""
+        raise NotImplementedError
