@@ -9,9 +9,21 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.palette import voc_colours
 from seglight.data.reader import FileReader, Reader
+from seglight.data.source import Archive, Source
 
 CLASSES = tuple((Path(__file__).parent / "lists" / "ade20k" / "classes.txt").read_text(encoding="utf-8").splitlines())
 STORED_TO_CLASS = {0: 255, **{stored: stored - 1 for stored in range(1, 151)}}
+SOURCE = Source(
+    "https://groups.csail.mit.edu/vision/datasets/ADE20K",
+    "images for non-commercial research, annotations BSD 3-clause; cite Zhou et al. 2017",
+    (
+        Archive(
+            "ADEChallengeData2016.zip",
+            "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+            "",
+        ),
+    ),
+)
 FOLDERS = {"train": "training", "val": "validation"}
 
 
@@ -22,6 +34,7 @@ class ADE20K(SegmentationData):
     palette = voc_colours(151)[1:]
     layout = "images/{training,validation}/*.jpg and annotations/{training,validation}/*.png (ADEChallengeData2016)"
     splits = ("train", "val")
+    source = SOURCE
 
     def pairs(self, split: str) -> list[Pair]:
         assert self.root is not None

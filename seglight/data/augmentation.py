@@ -46,6 +46,14 @@ class Augmentation:
         return out["image"], out["mask"]
 
 
+def augmentation(transforms: Any, classes: Sequence[str] = ()) -> Augmentation | None:
+    """None where nothing would be changed, so that it costs nothing either."""
+    if transforms is None or transforms == "none" or (isinstance(transforms, Sequence) and not transforms):
+        return None
+    made = Augmentation(transforms, classes)
+    return made if any(leaves(made.pipeline)) else None
+
+
 def leaves(transform: Any) -> Iterator[Any]:
     """Every transform of a pipeline, nested ones included."""
     if isinstance(transform, BaseCompose):

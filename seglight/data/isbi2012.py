@@ -12,6 +12,15 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
 from seglight.data.reading import frame_count
+from seglight.data.source import Source
+
+SOURCE = Source(
+    "https://imagej.net/events/isbi-2012-segmentation-challenge",
+    "the challenge's terms: research, cite Arganda-Carreras et al. 2015 and Cardona et al. 2010",
+    by_hand="The challenge's server needs a login, and is often down. Get train-volume.tif, train-labels.tif and\n"
+    "test-volume.tif from https://imagej.net/events/isbi-2012-segmentation-challenge and put the three into the\n"
+    "folder isbi2012 of SEGLIGHT_DATA.",
+)
 
 
 class ISBI2012(SegmentationData):
@@ -24,6 +33,7 @@ class ISBI2012(SegmentationData):
     palette = ((0, 0, 0), (255, 255, 255))
     layout = "train/image/*.png and train/label/*.png, or train-volume.tif and train-labels.tif"
     splits = ("train", "val", "all", "test")
+    source = SOURCE
 
     def __init__(self, *, folds: int = 5, fold: int = 0, fold_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)

@@ -6,11 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader, size_mismatch
 from seglight.data.reading import image_size
 
+T = TypeVar("T")
 SIZES_CHECKED, FILES_READ = 64, 4  # a few headers and files: tenths of a second on any data set
 
 
@@ -51,9 +53,9 @@ def check_pairs(pairs: Sequence[Pair], reader: Reader, what: str, root: Path | N
         reader(pair)
 
 
-def spread(pairs: Sequence[Pair], count: int) -> Sequence[Pair]:
-    """At most `count` pairs, evenly spread over the list."""
-    return pairs[:: max(1, -(-len(pairs) // count))]
+def spread(pairs: Sequence[T], count: int) -> Sequence[T]:
+    """At most `count` items, evenly spread over the list."""
+    return pairs[:: max(1, -(-len(pairs) // max(1, count)))]
 
 
 def missing_files(pairs: Sequence[Pair]) -> list[Path]:

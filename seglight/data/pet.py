@@ -9,6 +9,19 @@ from seglight.data.labels import MappedLabels
 from seglight.data.listing import refuse_twice
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.source import Archive, Source
+
+HOST = "https://www.robots.ox.ac.uk/~vgg/data/pets"
+SOURCE = Source(
+    HOST,
+    "CC BY-SA 4.0; cite Parkhi et al. 2012",
+    (
+        Archive("images.tar.gz", f"{HOST}/data/images.tar.gz", "oxford-iiit-pet",
+                "md5:5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+        Archive("annotations.tar.gz", f"{HOST}/data/annotations.tar.gz", "oxford-iiit-pet",
+                "md5:95a8c909bbe2e81eed6a22bccdf3f68f"),
+    ),
+)  # fmt: skip
 
 
 class Pet(SegmentationData):
@@ -18,6 +31,7 @@ class Pet(SegmentationData):
     palette = ((0, 0, 0), (192, 64, 0), (240, 200, 120))
     layout = "images/*.jpg, annotations/trimaps/*.png, annotations/{trainval,test}.txt"
     splits = ("trainval", "test")
+    source = SOURCE
 
     def __init__(self, *, border: str = "ignore", **options: Any) -> None:
         if border not in ("ignore", "class"):

@@ -7,8 +7,20 @@ from typing import Any
 
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
-from seglight.data.voc import VOC
+from seglight.data.source import Archive, Source
+from seglight.data.voc import ARCHIVES, LICENCE, VOC
 
+SBD = Archive(
+    "benchmark.tgz",
+    "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+    "",
+    "md5:82b4d87ceb2ed10f6038a1cba92111cb",
+)
+SOURCE = Source(
+    "http://home.bharathh.info/pubs/codes/SBD/download.html",
+    f"SBD: for research, cite Hariharan et al. 2011; VOC: {LICENCE}",
+    (*ARCHIVES[2012], SBD),
+)
 SBD_LAYOUT = "cls/*.mat, img/*.jpg, train.txt, val.txt (SBD's benchmark_RELEASE/dataset)"
 
 
@@ -26,6 +38,7 @@ class VOCSBD(VOC):
         super().__init__(**options)
         if masks not in ("auto", "png", "mat"):
             raise ValueError(f"data.masks={masks}; expected auto, png (SegmentationClassAug) or mat (SBD's files)")
+        self.source = SOURCE
         self.sbd_root, self.masks = Path(sbd_root).expanduser(), masks
 
     def pairs(self, split: str) -> list[Pair]:
@@ -51,6 +64,7 @@ class VOCFCN(VOC):
 
     def __init__(self, *, sbd_root: str | Path, **options: Any) -> None:
         super().__init__(**options)
+        self.source = SOURCE
         self.sbd_root = Path(sbd_root).expanduser()
 
     def pairs(self, split: str) -> list[Pair]:

@@ -9,11 +9,33 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
 from seglight.data.palette import voc_colours
+from seglight.data.source import Archive, Source
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+HOME = "http://host.robots.ox.ac.uk/pascal/VOC"
+LICENCE = "images from Flickr under its terms, annotations free to use for research; cite Everingham et al. 2010"
+HOST = "https://thor.robots.ox.ac.uk/pascal/VOC"
+ARCHIVES = {
+    2007: (
+        Archive("VOCtrainval_06-Nov-2007.tar", f"{HOST}/voc2007/VOCtrainval_06-Nov-2007.tar", "",
+                "md5:c52e279531787c972589f7e41ab4ae64"),
+        Archive("VOCtest_06-Nov-2007.tar", f"{HOST}/voc2007/VOCtest_06-Nov-2007.tar", "",
+                "md5:b6e924de25625d8de591ea690078ad9f"),
+    ),
+    2008: (Archive("VOCtrainval_14-Jul-2008.tar", f"{HOST}/voc2008/VOCtrainval_14-Jul-2008.tar", "",
+                   "md5:2629fa636546599198acfcfbfcf1904a"),),
+    2009: (Archive("VOCtrainval_11-May-2009.tar", f"{HOST}/voc2009/VOCtrainval_11-May-2009.tar", "",
+                   "md5:a3e00b113cfcfebf17e343f59da3caa1"),),
+    2010: (Archive("VOCtrainval_03-May-2010.tar", f"{HOST}/voc2010/VOCtrainval_03-May-2010.tar", "",
+                   "md5:da459979d0c395079b5c75ee67908abb"),),
+    2011: (Archive("VOCtrainval_25-May-2011.tar", f"{HOST}/voc2011/VOCtrainval_25-May-2011.tar", "",
+                   "md5:6c3384ef61512963050cb5d687e5bf1e", "TrainVal/"),),
+    2012: (Archive("VOCtrainval_11-May-2012.tar", f"{HOST}/voc2012/VOCtrainval_11-May-2012.tar", "",
+                   "md5:6cd6e144f989b92b3379bac3b3de84fd"),),
+}  # fmt: skip
 OFFICIAL_LISTS = Path(__file__).parent / "lists" / "voc2012"
 
 
@@ -30,6 +52,7 @@ class VOC(SegmentationData):
         if year not in range(2007, 2013):
             raise ValueError(f"data.year={year}; expected 2007 to 2012, the years that have segmentation masks")
         self.year = year
+        self.source = Source(HOME, LICENCE, ARCHIVES[year])
 
     def pairs(self, split: str) -> list[Pair]:
         labelled = split != "test" or self.year == 2007

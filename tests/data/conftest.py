@@ -47,7 +47,9 @@ def write_voc(root: Path, train: int = 6, val: int = 3, year: int = 2012) -> Pat
         names = [f"{year}_{split}{number:03d}" for number in range(count)]
         for number, name in enumerate(names):
             size = (40 + number % 20, 60 - number % 20)
-            Image.fromarray(picture(*size, number)).save(voc / "JPEGImages" / f"{name}.jpg", quality=95)
+            Image.fromarray(picture(*size, number + (1000 if split == "val" else 0))).save(
+                voc / "JPEGImages" / f"{name}.jpg", quality=95
+            )
             save_palette(labels(*size, 21, number), voc / "SegmentationClass" / f"{name}.png")
         (voc / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(names) + "\n")
     return root

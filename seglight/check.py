@@ -1,0 +1,154 @@
+"""`python -m seglight.check data=...`: reads a whole data set and says what is wrong with it before a long run."""
+
+# Shapes: K classes
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from seglight.command import run_command
+
+if TYPE_CHECKING:
+    from seglight.data.checking import SplitReport
+    from seglight.data.datamodule import SegmentationData
+
+log = logging.getLogger(__name__)
+
+LISTED = 20  # problems that are printed; the JSON has them all
+
+
+def check(cfg: DictConfig) -> dict[str, Any]:
+    """Writes OUT/check.json and OUT/samples.png and prints a table; ValueError lists what is wrong."""
+    from rich.console import Console
+
+    from seglight.config import build
+    from seglight.data.checking import duplicates
+
+    data = build(cfg, "data")
+    if not hasattr(data, "unchecked"):
+        raise ValueError(f"data={type(data).__name__} is not one of seglight's data sets: check reads images and masks")
+    splits = list(cfg.splits or dict.fromkeys((data.train_split, data.split)))
+    reports = read(data, splits)
+    problems = [(report.split, problem) for report in reports for problem in report.problems]
+    problems += [("duplicates", problem) for problem in duplicates(reports)]
+    summary = summarise(data, reports, problems)
+    Console().print(class_table(data, summary))
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "check.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    draw_samples(data, reports, cfg.samples, out / "samples.png")
+    log.info("wrote: %s", out)
+    if problems:
+        shown = "\n".join(f"  {split}: {problem}" for split, problem in problems[:LISTED])
+        more = f"\n  ... and {len(problems) - LISTED} more, in {out / 'check.json'}" if len(problems) > LISTED else ""
+        raise ValueError(f"data={data.name}: {len(problems)} problems\n{shown}{more}")
+    return summary
+
+
+def read(data: SegmentationData, splits: list[str]) -> list[SplitReport]:
+    """Every split read under one progress bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from seglight.data.checking import read_split
+
+    listed = {split: data.unchecked(split) for split in splits}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        bars = {split: progress.add_task(f"{data.name} {split}", total=len(pairs)) for split, pairs in listed.items()}
+        return [
+            read_split(split, pairs, data.reader(split), lambda split=split: progress.advance(bars[split]))  # type: ignore[misc]
+            for split, pairs in listed.items()
+        ]
+
+
+def summarise(data: SegmentationData, reports: list[SplitReport], problems: list[tuple[str, str]]) -> dict[str, Any]:
+    """What check.json holds."""
+    import numpy as np
+
+    from seglight.data.checking import median_frequency_weights
+
+    splits = {}
+    for report in reports:
+        pixels, images = report.pixels(data.num_classes), report.images(data.num_classes)
+        weights = median_frequency_weights(pixels, report.good)
+        sides = np.array([reading.size for reading in report.good] or [(0, 0)])
+        splits[report.split] = {
+            "images": len(report.readings),
+            "height": {"min": int(sides[:, 0].min()), "max": int(sides[:, 0].max())},
+            "width": {"min": int(sides[:, 1].min()), "max": int(sides[:, 1].max())},
+            "sizes": len(np.unique(sides, axis=0)),
+            "pixels": dict(zip(data.classes, pixels.tolist(), strict=True)),
+            "images_with": dict(zip(data.classes, images.tolist(), strict=True)),
+            "ignored_pixels": report.ignored(),
+            "class_weights": {
+                name: None if np.isnan(weight) else round(float(weight), 4)
+                for name, weight in zip(data.classes, weights, strict=True)
+            },
+        }
+    listed = [{"where": where, "problem": problem} for where, problem in problems]
+    return {"data": data.name, "root": str(data.root or ""), "splits": splits, "problems": listed}
+
+
+def class_table(data: SegmentationData, summary: dict[str, Any]) -> Any:
+    """Pixels and images of each class a split, and the weights that the first split suggests."""
+    from rich.table import Table
+
+    splits = summary["splits"]
+    sizes = ", ".join(
+        f"{name} {split['images']} images of {span(split['width'])} x {span(split['height'])}"
+        for name, split in splits.items()
+    )
+    table = Table(title=f"{data.name}: {sizes}")
+    table.add_column("class")
+    for name in splits:
+        table.add_column(f"{name} pixels", justify="right")
+        table.add_column(f"{name} images", justify="right")
+    table.add_column("weight", justify="right")
+    totals = {name: max(1, sum(split["pixels"].values())) for name, split in splits.items()}
+    first = next(iter(splits.values()))
+    for label in data.classes:
+        cells = []
+        for name, split in splits.items():
+            cells += [f"{100 * split['pixels'][label] / totals[name]:.2f}%", str(split["images_with"][label])]
+        weight = first["class_weights"][label]
+        table.add_row(label, *cells, "-" if weight is None else f"{weight:.2f}")
+    ignored = []
+    for name, split in splits.items():
+        share = split["ignored_pixels"] / max(1, totals[name] + split["ignored_pixels"])
+        ignored += [f"{100 * share:.2f}%", ""]
+    table.add_row("(ignored)", *ignored, "", style="dim")
+    return table
+
+
+def span(sides: dict[str, int]) -> str:
+    """One number, or the smallest and the largest."""
+    return str(sides["min"]) if sides["min"] == sides["max"] else f"{sides['min']}-{sides['max']}"
+
+
+def draw_samples(data: SegmentationData, reports: list[SplitReport], count: int, path: Path) -> None:
+    """A sheet of the first split's samples, evenly spread: augmented where an augmentation was chosen."""
+    from seglight.data.dataset import SegmentationDataset
+    from seglight.data.listing import spread
+    from seglight.data.sheet import sheet
+
+    report = reports[0]
+    pairs = [reading.pair for reading in spread(report.good, count)]
+    if not pairs:
+        return
+    samples = SegmentationDataset(pairs, data.reader(report.split), data.augment, data.seed)
+    drawn = [
+        (one.name, one.image, one.mask)
+        for one in map(samples.__getitem__, range(len(samples)))
+        if one.image is not None and one.mask is not None
+    ]
+    seen = " as the network will see them" if data.augment is not None else ""
+    sheet(drawn, data.palette, data.classes, f"{data.name}, {report.split}: samples{seen}").save(path)
+
+
+if __name__ == "__main__":
+    run_command("check", check)

@@ -1,0 +1,86 @@
+"""A sheet of samples with their masks laid over them."""
+
+# Shapes: H W pixels, K classes
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+Colour = tuple[int, int, int]
+WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3
+IGNORED = (224, 224, 192)
+
+
+def overlay(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = 0.55
+) -> NDArray[np.uint8]:
+    """Class colours laid over the image; ignored pixels are nearly white."""
+    colours = np.zeros((256, 3), np.float32)
+    colours[: len(palette)] = palette
+    colours[255] = IGNORED
+    mixed = image * np.float32(1 - strength) + colours[mask] * np.float32(strength)
+    return np.asarray(mixed.round(), np.uint8)
+
+
+def sheet(
+    samples: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
+    palette: Sequence[Colour],
+    classes: Sequence[str],
+    title: str,
+) -> Image.Image:
+    """Name, image and overlay of each sample side by side, in columns, under a legend of the classes there."""
+    tiles, present = [], set()
+    for name, image, mask in samples:
+        tiles.append(tile(name, image, overlay(image, mask, palette)))
+        present |= set(np.unique(mask).tolist())
+    rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
+    width = MARGIN + COLUMNS * (2 * WIDTH + 2 * MARGIN)
+    legend = legend_rows([(classes[i], palette[i]) for i in sorted(present) if i < len(classes)], width)
+    heights = [max(image.height for image in row) + MARGIN for row in rows]
+    page = Image.new("RGB", (width, CAPTION * (len(legend) + 2) + sum(heights)), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, 4), printable(title), fill="black")
+    for number, row in enumerate(legend):
+        for left, name, colour in row:
+            top = CAPTION * (number + 1) + 4
+            draw.rectangle((left, top, left + 10, top + 10), fill=colour, outline="black")
+            draw.text((left + 14, top), printable(name), fill="black")
+    y = CAPTION * (len(legend) + 2)
+    for line, height in zip(rows, heights, strict=True):
+        for column, picture in enumerate(line):
+            page.paste(picture, (MARGIN + column * (2 * WIDTH + 2 * MARGIN), y))
+        y += height
+    return page
+
+
+def tile(name: str, image: NDArray[np.uint8], covered: NDArray[np.uint8]) -> Image.Image:
+    """Image and overlay at one width under their name."""
+    height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
+    height = min(height, 2 * WIDTH)
+    out = Image.new("RGB", (2 * WIDTH + 2, height + CAPTION), "white")
+    ImageDraw.Draw(out).text((0, 2), printable(f"{name}  {image.shape[1]} x {image.shape[0]}"), fill="black")
+    for left, pixels in ((0, image), (WIDTH + 2, covered)):
+        out.paste(Image.fromarray(pixels).resize((WIDTH, height), Image.Resampling.BILINEAR), (left, CAPTION))
+    return out
+
+
+def legend_rows(entries: Sequence[tuple[str, Colour]], width: int) -> list[list[tuple[int, str, Colour]]]:
+    """Where each entry goes: (left, name, colour) in lines."""
+    rows: list[list[tuple[int, str, Colour]]] = [[]]
+    left = MARGIN
+    for name, colour in entries:
+        if left + 24 + 7 * len(name) > width:
+            rows.append([])
+            left = MARGIN
+        rows[-1].append((left, name, colour))
+        left += 30 + 7 * len(name)
+    return rows
+
+
+def printable(text: str) -> str:
+    """What Pillow's built-in font can draw."""
+    return text.encode("latin-1", "replace").decode("latin-1")
