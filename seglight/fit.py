@@ -12,12 +12,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.callbacks.freezing import Freezing
+from seglight.callbacks.metrics_csv import MetricsCSV
 from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
 from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.summary import RunSummary
 from seglight.checkpoint import AtomicCheckpointIO
-from seglight.callbacks.metrics_csv import MetricsCSV
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
 from seglight.launch import local_ranks, rank

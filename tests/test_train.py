@@ -206,7 +206,7 @@ def test_help_and_cfg_answer_without_importing_torch(command: Command) -> None:
     for arguments in (["--help"], ["--cfg", "job"]):
         answer = command("train", *arguments, PYTHONPROFILEIMPORTTIME="1")
         assert answer.returncode == 0
-        assert "unet_resnet18" in answer.stdout
+        assert "unet_small" in answer.stdout
         imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines() if line.startswith("import time:")}
         assert "hydra" in imported
         assert not imported & {"torch", "lightning", "numpy", "albumentations"}
