@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seglight.data.augmentation import augmentation
+from seglight.data.cache import cached
 from seglight.data.counting import count_classes
 from seglight.data.dataset import SegmentationDataset
 from seglight.data.labels import IGNORE_INDEX, IndexLabels
@@ -63,6 +64,8 @@ class SegmentationData(LightningDataModule):
         seed: int = 0,
         draw_with_replacement: bool = False,
         on_error: str = "raise",
+        cache: str | None = None,
+        cache_dir: str | Path = "~/.cache/seglight",
     ) -> None:
         super().__init__()
         self.root = None if root is None else Path(root).expanduser()
@@ -75,10 +78,15 @@ class SegmentationData(LightningDataModule):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"data.on_error={on_error}; expected raise or skip")
         self.on_error = on_error
+        if cache not in (None, "none", "disk", "ram"):
+            raise ValueError(f"data.cache={cache}; expected null, disk or ram")
+        self.cache = None if cache == "none" else cache
+        self.cache_dir = Path(cache_dir)
         if num_classes is not None and self.classes and num_classes != len(self.classes):
             raise ValueError(f"data.num_classes={num_classes}; data={self.name} has {len(self.classes)} classes")
         self._listed: dict[str, list[Pair]] = {}
         self._counts: dict[str, Tensor] = {}
+        self._cached: dict[str, Reader] = {}
 
     @property
     def num_classes(self) -> int:
@@ -123,7 +131,17 @@ class SegmentationData(LightningDataModule):
         """The samples of a split; augmented when they are for training."""
         skip = self.on_error == "skip"
         augment = self.augment if train else None
-        return SegmentationDataset(self.listed(split), self.reader(split), augment, self.seed, skip, train)
+        return SegmentationDataset(self.listed(split), self.fast_reader(split), augment, self.seed, skip, train)
+
+    def fast_reader(self, split: str) -> Reader:
+        """The split's reader, behind the cache that `cache` asks for; built on first use."""
+        if self.cache is None or self.root is None:
+            return self.reader(split)
+        if split not in self._cached:
+            pairs, skip = self.listed(split), self.on_error == "skip"
+            title = f"{self.name} {split}"
+            self._cached[split] = cached(self.cache, pairs, self.reader(split), title, self.cache_dir, skip)
+        return self._cached[split]
 
     def train_dataloader(self) -> Loader:
         """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
@@ -164,7 +182,7 @@ class SegmentationData(LightningDataModule):
     def class_counts(self, split: str) -> Tensor:
         """Pixels of each class in a split's masks, int64 [K]; ignored pixels are left out."""
         if split not in self._counts:
-            self._counts[split] = count_classes(self.listed(split), self.reader(split), self.num_classes)
+            self._counts[split] = count_classes(self.listed(split), self.fast_reader(split), self.num_classes)
         return self._counts[split]
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
