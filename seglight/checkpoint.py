@@ -25,7 +25,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             partial.replace(target)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise OSError(f"could not write the checkpoint {target} ({error.strerror}): the previous one is kept") from error
+            text = f"could not write the checkpoint {target} ({error.strerror}): the previous one is kept"
+            raise OSError(text) from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:
         return read_checkpoint(Path(path))

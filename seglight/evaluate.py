@@ -58,7 +58,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
 
 def with_run_data(arguments: list[str]) -> None:
-    """Offers the data of the run that `run=PATH` names as the option `data=run`, which evaluate.yaml takes by default."""
+    """Offers the data of the run that `run=PATH` names as the option `data=run`, evaluate.yaml's default."""
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 

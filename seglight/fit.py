@@ -26,6 +26,16 @@ from seglight.task import SegmentationTask
 
 log = logging.getLogger(__name__)
 
+# Notes of Lightning's that are true of every run here and ask nothing of the user.
+IGNORED_WARNINGS = (
+    ".*treespec, LeafSpec.*",
+    ".*exists and is not empty.*",
+    ".*does not have many workers.*",
+    ".*smaller than the logging interval.*",
+    ".*sync_dist=True.*",  # scores come from a confusion matrix that is already summed over ranks
+    ".*in eval mode at the start of training.*",  # frozen parts are
+)
+
 
 def fit(run: Run) -> None:
     """Trains, evaluates and writes everything a run directory holds."""
@@ -100,7 +110,7 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
         if not several:
             settings.devices = 1 if run is None else settings.devices
             settings.strategy = "auto" if settings.strategy == "ddp" else settings.strategy
-        on_gpu = settings.accelerator in ("gpu", "cuda") or (settings.accelerator == "auto" and torch.cuda.is_available())
+        on_gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         settings.sync_batchnorm = bool(settings.sync_batchnorm and several and on_gpu)  # torch has it for GPUs alone
     loggers: list[Any] = []
     if run is not None:
@@ -127,8 +137,7 @@ def quiet() -> None:
     logger.propagate = True
     logger.setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    for text in (".*treespec, LeafSpec.*", ".*Experiment logs directory.*", ".*does not have many workers.*",
-                 ".*exists and is not empty.*", ".*find_unused_parameters.*", ".*smaller than the logging interval.*", ".*sync_dist=True.*", ".*in eval mode at the start of training.*"):  # fmt: skip
+    for text in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=text)
 
 
@@ -151,10 +160,7 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
     from seglight.runs import load_run
 
     path = Path(cfg.init_from)
-    if path.is_dir():
-        state = load_run(path).weights()
-    else:
-        state = read_checkpoint(path)
+    state = load_run(path).weights() if path.is_dir() else read_checkpoint(path)
     if cfg.get("init_source"):
         from seglight.models import published
 

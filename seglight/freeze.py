@@ -41,8 +41,8 @@ def parts(net: nn.Module) -> list[Part]:
         return [Part("net", net)]
     total = len(encoder.stages)
     stages = [Part(f"encoder.{i}", stage, i, total) for i, stage in enumerate(encoder.stages)]
-    heads = [Part(name, module, total, total) for name in ("decoder", "aux") if (module := getattr(net, name, None)) is not None]
-    return stages + heads
+    heads = {name: getattr(net, name, None) for name in ("decoder", "aux")}
+    return stages + [Part(name, head, total, total) for name, head in heads.items() if head is not None]
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """How one job becomes N ranks: each is `python -m seglight.fit RUN`, which reads the run directory's config.
 
-Lightning's own launcher would repeat this process's command line, which in a sweep starts the sweep again in every rank.
+Lightning's own launcher would repeat this process's command line, which in a sweep starts the sweep in every rank.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class SegmentationMetrics(MulticlassConfusionMatrix):
 def scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, float]:
     """miou, pixel_acc, mean_acc, fw_iou and iou/<class> from a confusion matrix [K, K], in float64.
 
-    As the FCN authors' score.py (Long et al. 2015, section 5): a class absent from ground truth and prediction is NaN and
-    left out of the means; mean accuracy averages the classes that occur in ground truth.
+    As the FCN authors' score.py (Long et al. 2015, section 5): a class absent from ground truth and prediction is NaN
+    and left out of the means; mean accuracy averages the classes that occur in ground truth.
     """
     counts = confusion.double().cpu()
     correct, truth, predicted = counts.diag(), counts.sum(1), counts.sum(0)

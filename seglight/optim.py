@@ -1,4 +1,4 @@
-"""An optimizer recipe: one parameter group for each part of the network and kind of parameter, all there from the start."""
+"""An optimizer recipe: one parameter group for each part of the network and kind of parameter, from the start."""
 
 from __future__ import annotations
 

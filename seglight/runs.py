@@ -1,4 +1,4 @@
-"""A run on disk: its config, checkpoints and scores. Everything that reads or writes a run directory goes through here."""
+"""A run on disk: its config, checkpoints and scores. All that reads or writes a run directory goes through here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
-        """Makes the directory and writes what the run is going to be. ValueError where another run's weights lie there."""
+        """Makes the directory and writes what the run is going to be. ValueError where another run lies there."""
         run = cls(path)
         if run.checkpoint_path("last").is_file():
             raise ValueError(f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one")
@@ -51,7 +51,7 @@ class Run:
         for override in overrides:
             key, _, value = override.lstrip("+").partition("=")
             if OmegaConf.is_config(OmegaConf.select(cfg, key)):
-                raise ValueError(f"resume={path} {override}: a resumed run keeps its {key}; keys such as {key}.x=... can change")
+                raise ValueError(f"resume={path} {override}: a resumed run keeps its {key}; only keys in it change")
             OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
         OmegaConf.set_struct(cfg, False)
         cfg.resume = str(path)
@@ -107,7 +107,7 @@ class Run:
         path = self.checkpoint_path(which)
         if not path.is_file():
             status = self.summary.get("status")
-            raise FileNotFoundError(f"{path} does not exist (the run is {status}): has it finished its first evaluation?")
+            raise FileNotFoundError(f"{path} does not exist (the run is {status}): no evaluation has been finished yet")
         state = read_checkpoint(path).get("state_dict", {})
         return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
 
@@ -149,7 +149,8 @@ def load_run(path: str | Path, checkpoint: str = "best") -> Run:
     folder = Path(path)
     if not (folder / "config.yaml").is_file():
         inside = sorted(p.parent.name for p in folder.glob("*/config.yaml"))
-        hint = f"it is a sweep of runs: {', '.join(inside[:8])}" if inside else "a run has config.yaml, summary.json, checkpoints/"
+        sweep = f"it is a sweep of the runs {', '.join(inside[:8])}"
+        hint = sweep if inside else "a run has config.yaml, summary.json, checkpoints/"
         raise FileNotFoundError(f"{folder} is not a run directory: {hint}")
     return Run(folder, checkpoint)
 

@@ -56,7 +56,7 @@ def test_the_summary_says_what_the_run_was_and_cost(run_dir: Path) -> None:
     assert summary["device"] == "cpu"
     assert summary["train_seconds"] > 0
     assert summary["images_per_second"] > 0
-    assert summary["params"] == summary["trainable_params"] > 1e6
+    assert summary["params"] == summary["trainable_params"] > 1e5
     assert summary["versions"]["torch"] == torch.__version__.split("+")[0] or summary["versions"]["torch"]
     assert {"git_commit", *SCORES, "val/iou/background"} <= set(summary)
 
@@ -96,7 +96,12 @@ def test_evaluate_gives_the_scores_again(run_dir: Path, command: Command) -> Non
 
 
 def test_saved_predictions_are_class_indices_with_a_palette(run_dir: Path, command: Command) -> None:
-    assert command("evaluate", f"run={run_dir}", "save_predictions=true", "data.split=test", "data.test_images=3").returncode == 0
+    assert (
+        command(
+            "evaluate", f"run={run_dir}", "save_predictions=true", "data.split=test", "data.test_images=3"
+        ).returncode
+        == 0
+    )
     files = sorted((run_dir / "evaluate" / "shapes_test" / "predictions").glob("*.png"))
     assert len(files) == 3
     picture = Image.open(files[0])
@@ -124,7 +129,9 @@ def test_the_same_seed_gives_the_same_run(run_dir: Path, command: Command, tmp_p
 
 
 def test_max_steps_ends_with_scores_and_checkpoints(command: Command, tmp_path: Path) -> None:
-    answer = command("train", *QUICK, "data.train_images=32", "trainer.max_steps=2", f"hydra.run.dir={tmp_path / 'run'}")
+    answer = command(
+        "train", *QUICK, "data.train_images=32", "trainer.max_steps=2", f"hydra.run.dir={tmp_path / 'run'}"
+    )
     assert answer.returncode == 0, answer.stderr
     assert seglight.load_run(tmp_path / "run").summary["val/miou"] >= 0
     assert seglight.load_run(tmp_path / "run").weights()
@@ -132,7 +139,13 @@ def test_max_steps_ends_with_scores_and_checkpoints(command: Command, tmp_path: 
 
 def test_a_sweep_is_a_folder_of_runs_and_survives_a_job_that_cannot_be(command: Command, tmp_path: Path) -> None:
     answer = command(
-        "train", "-m", *QUICK, "model=fcn32s,fcn8s", "encoder=resnet50", "encoder.output_stride=8,32", f"hydra.sweep.dir={tmp_path / 'sweep'}"
+        "train",
+        "-m",
+        *QUICK,
+        "model=fcn32s,fcn8s",
+        "encoder=resnet50",
+        "encoder.output_stride=8,32",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
     )
     runs = [seglight.load_run(tmp_path / "sweep" / str(i)) for i in range(4)]
     assert [run.summary["status"] for run in runs] == ["completed", "completed", "failed", "completed"]
@@ -175,7 +188,15 @@ def test_evaluate_says_when_a_folder_is_no_run(command: Command, tmp_path: Path)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(command: Command, tmp_path: Path) -> None:
-    answer = command("train", *QUICK, "optim=sgd", "optim.lr=1e30", "schedule=constant", "trainer.max_epochs=20", f"hydra.run.dir={tmp_path / 'run'}")
+    answer = command(
+        "train",
+        *QUICK,
+        "optim=sgd",
+        "optim.lr=1e30",
+        "schedule=constant",
+        "trainer.max_epochs=20",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
     assert answer.returncode == 1
     assert re.search(r"the loss is (nan|inf) at step \d+ .*train_\d+", answer.stderr), answer.stderr
     assert seglight.load_run(tmp_path / "run").summary["status"] == "failed"
@@ -207,6 +228,8 @@ def test_help_and_cfg_answer_without_importing_torch(command: Command) -> None:
         answer = command("train", *arguments, PYTHONPROFILEIMPORTTIME="1")
         assert answer.returncode == 0
         assert "unet_small" in answer.stdout
-        imported = {line.split("|")[-1].strip() for line in answer.stderr.splitlines() if line.startswith("import time:")}
+        imported = {
+            line.split("|")[-1].strip() for line in answer.stderr.splitlines() if line.startswith("import time:")
+        }
         assert "hydra" in imported
         assert not imported & {"torch", "lightning", "numpy", "albumentations"}

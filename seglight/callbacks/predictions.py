@@ -29,7 +29,8 @@ class Predictions(L.Callback):
     ) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        palette = np.asarray(getattr(trainer.datamodule, "palette", None) or default_palette(pl_module.metrics.num_classes))
+        colours = getattr(trainer.datamodule, "palette", None) or default_palette(pl_module.metrics.num_classes)
+        palette = np.asarray(colours)
         for image, mask, pred, name in zip(batch["image"], batch["mask"], outputs, batch["name"], strict=True):
             if len(self.panels) >= self.count:
                 return
@@ -48,7 +49,9 @@ class Predictions(L.Callback):
             panel.save(folder / f"{Path(name).name}.png")
 
 
-def overlay(image: NDArray[np.uint8], mask: NDArray[Any], palette: NDArray[Any], alpha: float = 0.55) -> NDArray[np.uint8]:
+def overlay(
+    image: NDArray[np.uint8], mask: NDArray[Any], palette: NDArray[Any], alpha: float = 0.55
+) -> NDArray[np.uint8]:
     """The mask's colours over a uint8 image [H, W, 3]; ignored pixels (255) stay as they are."""
     colours = np.zeros((256, 3), np.float32)
     colours[: len(palette)] = palette

@@ -50,4 +50,3 @@ def print_class_table(rows: Sequence[dict[str, Any]], scores: dict[str, float]) 
         values = [row["iou"], row["accuracy"], row["precision"]]
         table.add_row(str(row["class"]), *("-" if v != v else f"{v:.4f}" for v in values), f"{row['pixels']:,}")
     Console().print(table)
-

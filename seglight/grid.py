@@ -1,0 +1,138 @@
+"""Every encoder with every decoder and skips: which fit together, and what each costs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+
+from seglight.config import compose, conf_dir
+from seglight.models import EncoderDecoder
+from seglight.models.anatomy import anatomy
+
+log = logging.getLogger(__name__)
+
+NUM_CLASSES = 21
+SMP = (
+    "DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN",
+    "PSPNet", "Segformer", "UPerNet", "Unet", "UnetPlusPlus",
+)  # fmt: skip
+# (encoder, decoder, skips): where it is a published network
+PAPERS = {
+    ("vgg16_fc", "fcn", "none"): "FCN-32s",
+    ("vgg16_fc", "fcn", "add16"): "FCN-16s",
+    ("vgg16_fc", "fcn", "add8"): "FCN-8s",
+    ("vgg16_fc", "fcn", "add8_scaled"): "FCN-8s at once",
+    ("caffenet", "fcn", "none"): "FCN-AlexNet",
+    ("googlenet", "fcn", "none"): "FCN-GoogLeNet",
+    ("resnet50_d8", "fcn_head", "none"): "torchvision",
+    ("resnet101_d8", "fcn_head", "none"): "torchvision",
+    ("unet", "unet_paper", "concat"): "U-Net",
+    ("unet_valid", "unet_tiles", "concat"): "U-Net, to the letter",
+    ("resnet18", "linknet", "add4"): "LinkNet",
+    ("resnet34", "unet", "concat"): "SMP's Unet",
+    ("resnet101_d8", "smp:DeepLabV3", "none"): "DeepLabV3",
+    ("resnet101_d8", "smp:PSPNet", "none"): "PSPNet",
+    ("resnet50", "smp:UPerNet", "none"): "UPerNet",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination; `decoder` is `smp:NAME` for segmentation_models_pytorch's."""
+
+    encoder: str
+    decoder: str
+    skips: str
+
+    @property
+    def overrides(self) -> list[str]:
+        """What composes it, without pretrained weights."""
+        return [
+            f"encoder={self.encoder}",
+            "encoder.weights=null",
+            *decoder_overrides(self.decoder),
+            f"skips={self.skips}",
+        ]
+
+
+def decoder_overrides(decoder: str) -> list[str]:
+    group, _, name = decoder.partition(":")
+    return [f"decoder={group}", *([f"decoder.name={name}"] if name else [])]
+
+
+def options(group: str) -> list[str]:
+    """The names of a group's options."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+@cache
+def decoders() -> dict[str, Any]:
+    """Every decoder, waiting for its encoder; a smp one for each of the library's."""
+    names = [name for name in options("decoder") if name != "smp"] + [f"smp:{name}" for name in SMP]
+    return {name: instantiate(compose(*decoder_overrides(name)).decoder) for name in names}
+
+
+@cache
+def skips() -> dict[str, Any]:
+    """Every skip strategy."""
+    return {name: instantiate(compose(f"skips={name}").skips) for name in options("skips")}
+
+
+def cells(encoder: str, smp: bool = True) -> Iterator[tuple[Cell, EncoderDecoder | ValueError]]:
+    """Every cell of one encoder, with its network (the encoder in it is shared) or the reason why there is none."""
+    shared = instantiate(compose(f"encoder={encoder}", "encoder.weights=null").encoder)
+    extended = shared.min_size, shared.multiple
+    for (decoder, build), (strategy, joined) in product(decoders().items(), skips().items()):
+        if decoder.startswith("smp:") and not smp:
+            continue
+        shared.min_size, shared.multiple = extended
+        try:
+            network: EncoderDecoder | ValueError = EncoderDecoder(shared, build, joined, NUM_CLASSES)
+        except ValueError as error:
+            network = error
+        yield Cell(encoder, decoder, strategy), network
+
+
+def write_grid(path: Path, size: tuple[int, int]) -> None:
+    """A Markdown table for each decoder that takes skips, and one for those that take none: parameters and GFLOPs."""
+    costs = {}
+    for encoder in options("encoder"):
+        log.info("%s", encoder)
+        for cell, network in cells(encoder):
+            if isinstance(network, EncoderDecoder):
+                costs[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
+    joining = [name for name in decoders() if any(c.decoder == name and c.skips != "none" for c in costs)]
+    lines = [
+        f"Millions of parameters / GFLOPs (2 a multiply-add) at {NUM_CLASSES} classes, {size[0]} x {size[1]} pixels. "
+        "Empty: they do not fit together, and the error says why. **Bold**: a published network.",
+    ]
+    for decoder in joining:
+        lines += table(
+            f"decoder={decoder}", costs, [(decoder, name) for name in skips()], [f"skips={s}" for s in skips()]
+        )
+    rest = [name for name in decoders() if name not in joining]
+    lines += table(
+        "skips=none", costs, [(name, "none") for name in rest], [name.replace("smp:", "smp ") for name in rest]
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*lines, ""]))
+
+
+def cost(network: EncoderDecoder, size: tuple[int, int]) -> str:
+    """Parameters in millions (fixed kernels aside) / GFLOPs."""
+    parameters = sum(p.numel() for p in network.parameters())
+    return f"{parameters / 1e6:.1f} / {sum(part.gflops for part in anatomy(network, size)):.0f}"
+
+
+def table(title: str, costs: dict[Cell, str], columns: list[tuple[str, str]], names: list[str]) -> list[str]:
+    """One row an encoder; rows without a cell are left out."""
+    rows = [(encoder, [costs.get(Cell(encoder, *column), "") for column in columns]) for encoder in options("encoder")]
+    body = [f"| {encoder} | {' | '.join(row)} |" for encoder, row in rows if any(row)]
+    return ["", f"### {title}", "", f"| encoder | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|", *body]

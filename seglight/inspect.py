@@ -1,0 +1,104 @@
+"""`python -m seglight.inspect model=... data=...`: a network's parts in a table and a picture, without training."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from seglight.command import run_command
+
+if TYPE_CHECKING:
+    from seglight.models.anatomy import Part
+
+log = logging.getLogger(__name__)
+
+
+def inspect(cfg: DictConfig) -> None:
+    """Prints the table, writes the picture (or the grid of all networks) and says where."""
+    from seglight.config import build
+    from seglight.models.anatomy import anatomy
+
+    if cfg.grid:
+        from seglight.grid import write_grid
+
+        write_grid(Path(cfg.grid), tuple(cfg.size))
+        log.info("wrote: %s", cfg.grid)
+        return
+    if OmegaConf.select(cfg, "encoder.weights") is not None:
+        cfg.encoder.weights = None  # numbers alone need no download
+    net = build(cfg, "net")
+    build(cfg, "freeze").apply(net, epoch=0)
+    parts = anatomy(net, tuple(cfg.size))
+    print_table(
+        parts,
+        f"{cfg.model_name} on {cfg.data.name}: {cfg.data.num_classes} classes, {cfg.size[0]} x {cfg.size[1]} pixels",
+    )
+    fixed = sum(getattr(module, "dense_size", 0) for module in net.modules())
+    if fixed:
+        log.info(
+            f"{fixed:,} of the frozen parameters are fixed bilinear kernels, counted as the published network "
+            "holds them (between all classes); seglight keeps one k x k kernel for all."
+        )
+    if hasattr(net.decoder, "classifications"):
+        log.info(f"classifications per image: {net.decoder.classifications(*cfg.size):,}")
+    path = Path(cfg.picture)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    from seglight.models.picture import draw
+
+    draw(parts, tuple(cfg.size)).save(path)
+    log.info("wrote: %s", path)
+
+
+def print_table(parts: list[Part], title: str) -> None:
+    """One row a part, then the sum."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in (
+        "part",
+        "stride",
+        "channels",
+        "output",
+        "receptive field",
+        "offset",
+        "trainable",
+        "frozen",
+        "GFLOPs",
+    ):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for part in parts:
+        table.add_row(*cells(part))
+    table.add_section()
+    total = [sum(part.trainable for part in parts), sum(part.frozen for part in parts)]
+    gflops = sum(part.gflops for part in parts)
+    table.add_row("total", "", "", "", "", f"{sum(total):,} in all", *(f"{n:,}" for n in total), f"{gflops:.2f}")
+    Console(width=130).print(table)
+
+
+def cells(part: Part) -> list[str]:
+    """A part's row."""
+    shape, where = part.output, part.where
+    image = shape is not None and len(shape) == 3
+    return [
+        part.name,
+        f"{where.stride:g}" if where else "-",
+        f"{shape[0]:,}" if shape else "-",
+        f"{shape[1]} x {shape[2]}" if shape and image else "-",
+        "image" if where and where.size == float("inf") else f"{where.size:g}" if where else "-",
+        f"{where.offset:g}" if where else "-",
+        f"{part.trainable:,}",
+        f"{part.frozen:,}",
+        f"{part.gflops:.2f}",
+    ]
+
+
+def main() -> None:
+    run_command("inspect", inspect)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Frozen parts stay bit-identical, trained ones move, and what is frozen depends on the epoch alone."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import seglight
+from seglight.config import build
+from seglight.freeze import NEVER, FreezePolicy, parts
+from seglight.optim import Recipe
+from seglight.schedule import Schedule
+from tests.conftest import QUICK, REPO, Command
+
+BATCHNORM = nn.modules.batchnorm._BatchNorm
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    return seglight.build_model(seglight.compose("model=linknet", "encoder.weights=null", "data.num_classes=9"))
+
+
+def policy(option: str, *overrides: str) -> FreezePolicy:
+    built: FreezePolicy = build(seglight.compose(f"freeze={option}", *overrides), "freeze")
+    return built
+
+
+def frozen_indices(freeze: FreezePolicy, net: nn.Module, epoch: int) -> list[int]:
+    net = copy.deepcopy(net)
+    freeze.apply(net, epoch)
+    stages = [part for part in parts(net) if part.depth > 0]
+    return [p.index for p in stages if not any(q.requires_grad for q in p.module.parameters())]
+
+
+@pytest.mark.parametrize(
+    ("option", "overrides", "by_epoch"),
+    [
+        ("none", [], {0: [], 5: []}),
+        ("encoder", [], {0: [0, 1, 2, 3, 4], 50: [0, 1, 2, 3, 4]}),
+        ("stages", ["freeze.n=2"], {0: [0, 1], 9: [0, 1]}),
+        (
+            "gradual",
+            ["freeze.start=1", "freeze.every=2"],
+            {0: [0, 1, 2, 3, 4], 1: [0, 1, 2, 3], 2: [0, 1, 2, 3], 3: [0, 1, 2], 9: []},
+        ),
+        ("discriminative", [], {0: []}),
+    ],
+)
+def test_which_stages_are_frozen_in_which_epoch(
+    option: str, overrides: list[str], by_epoch: dict[int, list[int]], net: nn.Module
+) -> None:
+    for epoch, frozen in by_epoch.items():
+        assert frozen_indices(policy(option, *overrides), net, epoch) == frozen
+
+
+def train_steps(net: nn.Module, freeze: FreezePolicy, steps: int = 2) -> nn.Module:
+    trained = copy.deepcopy(net)
+    optimizer = Recipe(torch.optim.SGD, lr=0.1, weight_decay=0.1)(trained, freeze)
+    freeze.apply(trained, 0)
+    trained.train()
+    images = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for _ in range(steps):
+        trained(images).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return trained
+
+
+@pytest.mark.parametrize("option", ["encoder", "stages", "norms", "head_only", "gradual"])
+def test_frozen_parameters_and_statistics_are_bit_identical_and_the_rest_moves(option: str, net: nn.Module) -> None:
+    freeze = policy(option)
+    trained = train_steps(net, freeze)
+    off = {id(p) for m in freeze.frozen(trained, 0) for p in m.parameters()}
+    before = dict(net.named_parameters())
+    for name, parameter in trained.named_parameters():
+        assert torch.equal(parameter, before[name]) == (id(parameter) in off), name
+    held = {name for name, m in trained.named_modules() if isinstance(m, BATCHNORM) and not m.training}
+    statistics = dict(net.named_buffers())
+    for name, buffer in trained.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            assert torch.equal(buffer, statistics[name]) == (name.rsplit(".", 1)[0] in held), name
+    assert off
+
+
+def test_norms_and_dropout_of_frozen_parts_stay_in_eval_mode_through_train(net: nn.Module) -> None:
+    net = copy.deepcopy(net)
+    policy("encoder").apply(net, 0)
+    net.train()
+    assert not any(m.training for m in net.encoder.stages.modules())  # type: ignore[union-attr,operator]
+    assert net.decoder.training  # type: ignore[union-attr]
+
+
+def test_a_frozen_prefix_keeps_no_graph(net: nn.Module) -> None:
+    net = copy.deepcopy(net)
+    policy("encoder").apply(net, 0)
+    features = net.encoder(torch.zeros(1, 3, 64, 64))  # type: ignore[operator]
+    assert not any(x.requires_grad for x in features.values())
+
+
+def test_every_group_is_in_the_optimizer_from_the_start_with_its_rate(net: nn.Module) -> None:
+    optimizer = Recipe(torch.optim.SGD, lr=1.0)(net, policy("gradual_discriminative", "freeze.decay=0.5"))
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in net.parameters()}
+    rates = {group["name"].rsplit(".", 1)[0]: group["lr"] for group in optimizer.param_groups}
+    assert rates == {
+        "encoder.0": 0.5**5,
+        "encoder.1": 0.5**4,
+        "encoder.2": 0.5**3,
+        "encoder.3": 0.25,
+        "encoder.4": 0.5,
+        "decoder": 1.0,
+    }
+
+
+def test_warm_up_begins_when_a_group_begins_to_train() -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [weight], "first_epoch": 2}], lr=1.0)
+    scheduler = Schedule(warmup=2, warmup_start=0.0)(optimizer, total_steps=20, steps_per_epoch=5)
+    rates = []
+    for _ in range(13):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[10:] == [0.0, 0.5, 1.0]
+
+
+def test_momentum_of_a_thawed_group_starts_at_zero(net: nn.Module) -> None:
+    freeze = policy("encoder")
+    trained = copy.deepcopy(net)
+    optimizer = Recipe(torch.optim.SGD, lr=0.1)(trained, freeze)
+    freeze.apply(trained, 0)
+    trained(torch.zeros(1, 3, 64, 64)).mean().backward()
+    optimizer.step()
+    stem = next(trained.encoder.parameters())  # type: ignore[union-attr]
+    assert stem not in optimizer.state
+
+
+def test_biases_and_norms_can_go_without_decay_and_biases_faster(net: nn.Module) -> None:
+    recipe = Recipe(torch.optim.SGD, lr=1.0, weight_decay=0.1, bias_lr=2.0, decay_biases=False, decay_norms=False)
+    groups = {group["name"]: group for group in recipe(net, policy("none")).param_groups}
+    assert (groups["decoder.biases"]["lr"], groups["decoder.biases"]["weight_decay"]) == (2.0, 0.0)
+    assert (groups["decoder.weights"]["lr"], groups["decoder.weights"]["weight_decay"]) == (1.0, 0.1)
+    assert groups["encoder.1.norms"]["weight_decay"] == 0.0
+
+
+def test_more_stages_than_there_are_is_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"freeze\.n=9: this encoder has 5 stages"):
+        policy("stages", "freeze.n=9").frozen(net, 0)
+    assert NEVER > 10**6
+
+
+def test_a_run_killed_in_a_gradual_schedule_and_resumed_equals_the_uninterrupted_one(
+    command: Command, tmp_path: Path
+) -> None:
+    quick = [*QUICK, "model=linknet", "freeze=gradual", "schedule=poly", "trainer.max_epochs=3"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command("train", *quick, f"hydra.run.dir={whole}").returncode == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seglight.train", *quick, f"hydra.run.dir={killed}"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 1"):  # the checkpoint of epoch 0 is there
+            process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    answer = command("train", f"resume={killed}")
+    assert answer.returncode == 0, answer.stderr
+    first, second = seglight.load_run(whole, "last").weights(), seglight.load_run(killed, "last").weights()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert seglight.load_run(killed).summary["status"] == "completed"
