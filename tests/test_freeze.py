@@ -165,7 +165,8 @@ def test_a_run_killed_in_a_gradual_schedule_and_resumed_equals_the_uninterrupted
     assert command("train", *quick, f"hydra.run.dir={whole}").returncode == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "seglight.train", *quick, f"hydra.run.dir={killed}"],
-        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}, stdout=subprocess.PIPE, text=True,
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:

@@ -204,8 +204,9 @@ def test_a_loss_that_is_not_a_number_stops_the_run(command: Command, tmp_path: P
 
 def test_ctrl_c_ends_cleanly_and_the_run_is_marked(tmp_path: Path) -> None:
     log = tmp_path / "run" / "train.log"
+    endless = [*QUICK, "trainer.max_epochs=100000", f"hydra.run.dir={tmp_path / 'run'}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "seglight.train", *QUICK, "trainer.max_epochs=100000", f"hydra.run.dir={tmp_path / 'run'}"],
+        [sys.executable, "-m", "seglight.train", *endless],
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

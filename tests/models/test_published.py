@@ -60,7 +60,7 @@ def caffe(x: Tensor) -> Tensor:
 def vgg16() -> Iterator[TorchFCN]:
     """A torchfcn network whose VGG16 the others share."""
     torch.manual_seed(0)
-    yield TorchFCN("8s")
+    return TorchFCN("8s")
 
 
 @pytest.mark.parametrize(
