@@ -23,6 +23,8 @@ def fetch(cfg: DictConfig) -> Path:
 
     if cfg.format not in ("files", "litdata"):
         raise ValueError(f"format={cfg.format}; expected files or litdata")
+    if cfg.format == "litdata" and "://" in cfg.chunks:
+        raise ValueError(f"chunks={cfg.chunks}; expected a folder: copy it to the object store afterwards")
     root = Path(cfg.root).expanduser()
     os.environ["SEGLIGHT_DATA"] = str(root)  # what data.root is resolved from
     data = build(cfg, "data")

@@ -146,9 +146,13 @@ class SegmentationData(LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
         data = self.dataset(self.train_split, train=True)
-        sampler = TrainingSampler(len(data), self.seed, self.draw_with_replacement)
+        sampler = self.train_sampler(data)
         advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
         return self.loader(data, sampler, self.batch_size, Collate(advice), len(sampler) >= self.batch_size)
+
+    def train_sampler(self, data: Any) -> TrainingSampler:
+        """The order in which training sees the images."""
+        return TrainingSampler(len(data), self.seed, self.draw_with_replacement)
 
     def val_dataloader(self) -> Loader:
         return self.eval_dataloader(self.split)

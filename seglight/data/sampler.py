@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 Key = tuple[int, int]  # (epoch, index): what a sample's randomness is drawn from
@@ -35,13 +36,15 @@ class TrainingSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         rank, world = rank_and_world()
         random = np.random.default_rng((self.seed, self.epoch))
-        if self.replacement:
-            order = random.integers(self.length, size=len(self) * world)
-        else:
-            order = np.resize(random.permutation(self.length), len(self) * world)
         epoch = self.epoch
-        for index in order[rank::world]:
+        for index in self.order(random, len(self) * world)[rank::world]:
             yield epoch, int(index)
+
+    def order(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """The epoch's images over all ranks."""
+        if self.replacement:
+            return random.integers(self.length, size=count)
+        return np.resize(random.permutation(self.length), count)
 
     def __len__(self) -> int:
         return -(-self.length // rank_and_world()[1])

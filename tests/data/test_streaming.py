@@ -1,0 +1,94 @@
+"""Chunks hold the data set that they were made from, and are read the same by any number of workers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seglight import compose
+from seglight.fetch import fetch
+from tests.data.conftest import labels, write_voc
+
+MakeData = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def chunks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """SEGLIGHT_DATA with a small VOC, and the folder of its chunks."""
+    pytest.importorskip("litdata")
+    root = write_voc(tmp_path_factory.mktemp("data"), train=20)
+    folder = root / "chunks"
+    fetch(compose("data=voc", f"root={root}", "format=litdata", f"chunks={folder}", config_name="fetch"))
+    return root, folder
+
+
+def options(folder: Path) -> tuple[str, ...]:
+    return "data=streaming", f"data.chunks={folder}", "data.num_classes=21", "data.crop_size=32"
+
+
+def test_chunks_hold_the_data_set(chunks: tuple[Path, Path], make_data: MakeData) -> None:
+    root, folder = chunks
+    streamed, files = make_data(*options(folder)), make_data("data=voc", f"data.root={root}/VOCdevkit/VOC2012")
+    assert streamed.classes == files.classes
+    assert streamed.palette == files.palette
+    streamed.prepare()
+    for split in ("train", "val"):
+        one, other = streamed.dataset(split), files.dataset(split)
+        assert len(one) == len(other)
+        for index in range(len(one)):
+            assert one[index].name == other[index].name
+            np.testing.assert_array_equal(one[index].image, other[index].image)
+            np.testing.assert_array_equal(one[index].mask, other[index].mask)
+    assert torch.equal(streamed.class_counts("train"), files.class_counts("train"))
+
+
+def test_any_number_of_workers_sees_the_same(chunks: tuple[Path, Path], make_data: MakeData) -> None:
+    loaders = [make_data(*options(chunks[1]), f"data.num_workers={n}").train_dataloader() for n in (0, 2)]
+    for epoch in (0, 3):
+        for loader in loaders:
+            loader.sampler.set_epoch(epoch)
+        names = []
+        for a, b in zip(*loaders, strict=True):
+            assert torch.equal(a["image"], b["image"])
+            assert torch.equal(a["mask"], b["mask"])
+            names += a["name"]
+        assert len(set(names)) == 20
+
+
+def test_evaluation_is_at_native_resolution(chunks: tuple[Path, Path], make_data: MakeData) -> None:
+    batches = list(make_data(*options(chunks[1])).val_dataloader())
+    assert [batch["name"] for batch in batches] == [[f"2012_val{number:03d}"] for number in range(3)]
+    np.testing.assert_array_equal(batches[2]["mask"][0], labels(42, 58, 21, 2))
+
+
+def test_no_chunks_says_how_they_are_made(tmp_path: Path, make_data: MakeData) -> None:
+    pytest.importorskip("litdata")
+    with pytest.raises(
+        FileNotFoundError, match=r"no chunks there .* format=litdata chunks=FOLDER"
+    ):
+        make_data(*options(tmp_path / "nowhere"))
+
+
+def test_without_litdata_the_error_says_what_to_install(
+    tmp_path: Path, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "litdata", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'seglight\[streaming\]'"):
+        make_data(*options(tmp_path))
+
+
+def test_samples_are_shuffled_within_windows_of_chunks() -> None:
+    from seglight.data.streaming import WINDOW, WindowSampler
+
+    lengths = [10] * (2 * WINDOW)
+    order = [index for _, index in WindowSampler(lengths, seed=0)]
+    assert sorted(order) == list(range(sum(lengths)))
+    first_half = {index // 10 for index in order[: 10 * WINDOW]}
+    assert len(first_half) == WINDOW  # no other chunk is touched meanwhile
+    assert order[: 10 * WINDOW] != sorted(order[: 10 * WINDOW])
