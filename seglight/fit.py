@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seglight.callbacks.data_wait import DataWait
 from seglight.callbacks.freezing import Freezing
 from seglight.callbacks.metrics_csv import MetricsCSV
 from seglight.callbacks.predictions import Predictions
@@ -62,7 +63,7 @@ def fit(run: Run) -> None:
         enable_version_counter=False,
     )
     summary = RunSummary(run)
-    callbacks = [Freezing(), SameBuffers(), checkpoints, summary, EpochLines(), *progress_bar(cfg)]
+    callbacks = [Freezing(), SameBuffers(), checkpoints, summary, DataWait(), EpochLines(), *progress_bar(cfg)]
     if cfg.predictions:
         callbacks.append(Predictions(run, cfg.predictions))
     if cfg.average:
@@ -77,6 +78,10 @@ def fit(run: Run) -> None:
     if trainer.is_global_zero:
         run.update_summary(status="completed")
         print_class_table(summary.table, summary.best)
+    if "wandb" in cfg.logger:
+        import wandb
+
+        wandb.finish(quiet=True)  # now, or its words would follow the run's last line
 
 
 def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:
