@@ -37,8 +37,9 @@ def test_two_ranks_count_every_evaluated_image_once(images: int, command: Comman
 
 def test_a_killed_rank_ends_the_job_as_failed(tmp_path: Path) -> None:
     run = tmp_path / "run"
+    endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "seglight.train", *QUICK, *TWO_RANKS, "trainer.max_epochs=100000", f"hydra.run.dir={run}"],
+        [sys.executable, "-m", "seglight.train", *QUICK, *TWO_RANKS, *endless],
         cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
