@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,19 @@ class Sample:
     mask: NDArray[np.uint8] | None
     name: str
     failures: tuple[Exception, ...] = ()
+
+
+class Lazily:
+    """The samples of a batch, each made when it is asked for: the last one's memory, still warm, serves the next."""
+
+    def __init__(self, dataset: Dataset[Sample], keys: Sequence[Any]) -> None:
+        self.dataset, self.keys = dataset, keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self.dataset[key] for key in self.keys)
 
 
 class SegmentationDataset(Dataset[Sample]):
@@ -47,6 +61,9 @@ class SegmentationDataset(Dataset[Sample]):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def __getitems__(self, keys: Sequence[tuple[int, int] | int]) -> Lazily:
+        return Lazily(self, keys)
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         epoch, index = key if isinstance(key, tuple) else (0, key)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,23 +26,33 @@ class Collate:
 
     advice: str  # what to do about images of different sizes
 
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        failures = [failure for sample in samples for failure in sample.failures]
-        images = [sample.image for sample in samples if sample.image is not None]
-        masks = [sample.mask for sample in samples if sample.mask is not None]
-        names = [sample.name for sample in samples if sample.image is not None]
-        sizes = {image.shape[:2]: name for image, name in zip(images, names, strict=True)}
-        if len(sizes) > 1:
-            listed = ", ".join(f"{name} {size[1]} x {size[0]}" for size, name in sizes.items())
-            return {"error": ValueError(f"images of different sizes in one batch ({listed}); {self.advice}")}
-        height, width = next(iter(sizes), (0, 0))
-        image = empty((len(images), height, width, 3))
-        mask = empty((len(images), height, width))
-        for i, (pixels, labels) in enumerate(zip(images, masks, strict=True)):
-            image.numpy()[i] = pixels
-            mask.numpy()[i] = labels
-        batch: dict[str, Any] = {"image": image.permute(0, 3, 1, 2), "mask": mask, "name": names}
+    def __call__(self, samples: Collection[Sample]) -> dict[str, Any]:
+        image, mask = torch.empty(0, 3, 0, 0, dtype=torch.uint8), torch.empty(0, 0, 0, dtype=torch.uint8)
+        names: list[str] = []
+        failures: list[Exception] = []
+        for sample in samples:
+            failures += sample.failures
+            if sample.image is None or sample.mask is None:
+                continue
+            if not names:
+                height, width = sample.mask.shape
+                image = empty((len(samples), height, width, 3)).permute(0, 3, 1, 2)
+                mask = empty((len(samples), height, width))
+            elif sample.mask.shape != mask.shape[1:]:
+                return {"error": ValueError(self.different_sizes(names[0], mask, sample))}
+            image.permute(0, 2, 3, 1).numpy()[len(names)] = sample.image
+            mask.numpy()[len(names)] = sample.mask
+            names.append(sample.name)
+        batch: dict[str, Any] = {"image": image[: len(names)], "mask": mask[: len(names)], "name": names}
         return batch | {"failures": failures} if failures else batch
+
+    def different_sizes(self, first: str, mask: Tensor, other: Sample) -> str:
+        """Names two images that cannot be stacked."""
+        assert other.mask is not None
+        return (
+            f"images of different sizes in one batch ({first} {mask.shape[2]} x {mask.shape[1]}, "
+            f"{other.name} {other.mask.shape[1]} x {other.mask.shape[0]}); {self.advice}"
+        )
 
 
 def empty(shape: tuple[int, ...]) -> Tensor:

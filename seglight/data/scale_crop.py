@@ -46,6 +46,7 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         self.fill_mask = fill_mask
         self.rare_classes, self.rare_p = tuple(rare_classes), rare_p
         self.mirror = mirror
+        self.borders: dict[tuple[int, ...], NDArray[np.uint8]] = {}
         if min(self.size) < 1 or not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"RandomScaleCrop: size {size}, scale {scale}; expected a size >= 1 and 0 < low <= high")
 
@@ -93,6 +94,13 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         # the exact variant takes the pixel under each centre, as INTER_LINEAR does for the image
         return self.cut(mask, params["window"], params["target"], cv2.INTER_NEAREST_EXACT, self.fill_mask)
 
+    def border(self, channels: tuple[int, ...], fill: int | tuple[int, ...]) -> NDArray[np.uint8]:
+        """A whole crop of padding, made once: copying from it is faster than filling with a colour."""
+        if channels not in self.borders:
+            self.borders[channels] = np.empty((*self.size, *channels), np.uint8)
+            self.borders[channels][:] = fill
+        return self.borders[channels]
+
     def cut(
         self,
         source: NDArray[np.uint8],
@@ -109,10 +117,9 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
             below, right_of = self.size[0] - h, self.size[1] - w
             return np.asarray(cv2.copyMakeBorder(piece, 0, below, 0, right_of, cv2.BORDER_REFLECT_101), np.uint8)
         out: NDArray[np.uint8] = np.empty((*self.size, *source.shape[2:]), np.uint8)
-        if h < self.size[0]:
-            out[h:] = fill
-        if w < self.size[1]:
-            out[:h, w:] = fill
+        if (h, w) != self.size:
+            border = self.border(source.shape[2:], fill)
+            out[h:], out[:h, w:] = border[h:], border[:h, w:]
         piece = source[top:bottom, left:right]
         if piece.shape[:2] == (h, w):
             out[:h, :w] = piece

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from seglight.data.augmentation import Augmentation
 from seglight.data.datamodule import SegmentationData
-from seglight.data.dataset import Sample
+from seglight.data.dataset import Lazily, Sample
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 from seglight.data.reading import fast_jpeg, jpeg_content
@@ -67,12 +67,8 @@ def encode_pair(pair: Pair, reader: Reader) -> dict[str, Any]:
     """One sample as litdata stores it."""
     image, mask = reader(pair)
     content = jpeg_content(pair.image) if pair.image.is_file() and pair.frame == 0 else None
-    same = None if content is None or b"Exif\0\0" in content else fast_jpeg(content)
-    return {
-        "name": pair.name,
-        "image": content if content is not None and same is not None else png(image),
-        "mask": png(mask),
-    }
+    kept = content is not None and fast_jpeg(content) is not None
+    return {"name": pair.name, "image": content if kept else png(image), "mask": png(mask)}
 
 
 def png(array: NDArray[np.uint8]) -> bytes:
@@ -119,6 +115,9 @@ class ChunkedDataset(Dataset[Sample]):
 
     def __len__(self) -> int:
         return len(self.opened())
+
+    def __getitems__(self, keys: Sequence[tuple[int, int] | int]) -> Lazily:
+        return Lazily(self, keys)
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         epoch, index = key if isinstance(key, tuple) else (0, key)
