@@ -1,9 +1,14 @@
-"""Cross entropy in its forms. Shapes: B batch, K classes, * pixels."""
+"""Cross entropy: its mean, its sum, weighted by class, and of the hardest pixels.
+
+Shapes: B batch, K classes, * pixels.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,6 +23,60 @@ class CrossEntropy(nn.Module):
         self.reduction = reduction
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        labels = labels.long()
-        total = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="sum")
+        total = pixel_losses(logits, labels).sum()
         return total if self.reduction == "sum" else total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+class WeightedCrossEntropy(nn.Module):
+    """The weighted mean, each class weighted by median frequency balancing over the data set's own pixels."""
+
+    weights: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", None, persistent=False)
+
+    def set_class_counts(self, counts: Tensor) -> None:
+        """counts [K]: pixels of each class in the training split."""
+        self.weights = median_frequency(counts)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.weights is None:
+            raise ValueError("loss=weighted_ce has no class counts yet: set_class_counts(counts [K])")
+        weights = pixel_weights(self.weights.to(logits.device), labels)
+        return (weights * pixel_losses(logits, labels)).sum() / weights.sum().clamp(min=1e-12)
+
+
+class OHEM(nn.Module):
+    """The mean over hard pixels: those whose class got less than `threshold`, at least the `share` that is hardest.
+
+    Online hard example mining (Shrivastava et al. 2016) on pixels.
+    """
+
+    def __init__(self, threshold: float = 0.7, share: float = 1 / 16) -> None:
+        super().__init__()
+        self.threshold, self.share = threshold, share
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        losses = pixel_losses(logits, labels)[labels != IGNORE_INDEX].sort(descending=True).values
+        hard = int((losses > -math.log(self.threshold)).sum())
+        kept = max(hard, int(self.share * len(losses)), 1)
+        return losses[:kept].sum() / kept
+
+
+def pixel_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy [B, *] of every pixel, 0 where it is not labelled."""
+    return F.cross_entropy(logits.float(), labels.long(), ignore_index=IGNORE_INDEX, reduction="none")
+
+
+def pixel_weights(class_weights: Tensor, labels: Tensor) -> Tensor:
+    """The weight [B, *] of every pixel's class, 0 where it is not labelled."""
+    labelled = labels != IGNORE_INDEX
+    return class_weights[labels.long() * labelled] * labelled
+
+
+def median_frequency(counts: Tensor) -> Tensor:
+    """Weights [K]: the median class's share over the class's own (Eigen & Fergus 2015); 0 for an absent one."""
+    counts = counts.double()
+    present = counts > 0
+    return torch.where(present, counts[present].median() / counts.clamp(min=1), 0.0).float()

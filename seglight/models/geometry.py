@@ -27,6 +27,15 @@ class Field:
     offset: float = 0
     size: float = 1
 
+    def finer(self, factor: float, reach: float) -> Field:
+        """The field after upsampling by `factor`, where a cell reads `reach` more cells of this map."""
+        stride = self.stride / factor
+        return Field(stride, self.offset - (factor - 1) / 2 * stride, self.size + reach * self.stride)
+
+    def moved(self, cells: float) -> Field:
+        """The field of a map that begins `cells` later."""
+        return Field(self.stride, self.offset + cells * self.stride, self.size)
+
     def window(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> Field:
         """The field after a sliding window: a convolution or a pool."""
         reach = (kernel - 1) * dilation
@@ -46,26 +55,32 @@ class FieldTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **(kwargs or {}))
         known = [self.fields[x] for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and x in self.fields]
         if known:
-            field = after(func.overloadpacket.__name__, args, max(known, key=lambda f: f.size))
+            field = after(func.overloadpacket.__name__, args, out, max(known, key=lambda f: f.size))
             for x in tree_leaves(out):
                 if isinstance(x, Tensor):
                     self.fields[x] = field
         return out
 
 
-def after(op: str, args: Any, field: Field) -> Field:
+def after(op: str, args: Any, out: Any, field: Field) -> Field:
     """The field behind one ATen operation."""
-    if op == "convolution" and not args[6]:  # input, weight, bias, stride, padding, dilation, transposed
-        return field.window(args[1].shape[2], args[3][0], args[4][0], args[5][0])
+    if op == "convolution":  # input, weight, bias, stride, padding, dilation, transposed
+        kernel, stride, padding = args[1].shape[2], args[3][0], args[4][0]
+        if not args[6]:
+            return field.window(kernel, stride, padding, args[5][0])
+        return field.finer(stride, -(-kernel // stride) - 1).moved((stride - 1) / 2 - (kernel - 1) / 2 + padding)
     if op in ("max_pool2d_with_indices", "avg_pool2d"):  # input, kernel, stride, padding, dilation (of max)
         kernel = args[1][0]
         stride = args[2][0] if len(args) > 2 and args[2] else kernel
         padding = args[3][0] if len(args) > 3 else 0
         dilation = args[4][0] if len(args) > 4 and op.startswith("max") else 1
         return field.window(kernel, stride, padding, dilation)
+    if op.startswith("upsample"):
+        return field.finer(out.shape[2] / args[0].shape[2], 0 if "nearest" in op else 1)
     if op in ("constant_pad_nd", "reflection_pad2d", "replication_pad2d"):  # left, right, top, bottom
-        top = args[1][2] if len(args[1]) > 2 else 0
-        return Field(field.stride, field.offset - top * field.stride, field.size)
+        return field.moved(-args[1][2] if len(args[1]) > 2 else 0)
+    if op == "slice" and args[0].dim() == 4 and args[1] % 4 == 2 and len(args) > 2:  # input, dimension, start
+        return field.moved(args[2] or 0)
     pooled = op == "_adaptive_avg_pool2d" or (
         op == "mean" and args[0].dim() == 4 and len(args) > 1 and len(args[1]) > 1
     )

@@ -71,8 +71,11 @@ class SMP(Decoder):
                 f"decoder.name={name} needs a dilated encoder (encoder.output_stride=8 or 16); "
                 f"encoder={encoder.name} has stride 32"
             )
-        if "encoder_output_stride" in inspect.signature(network).parameters:
+        parameters = inspect.signature(network).parameters
+        if "encoder_output_stride" in parameters:
             options.setdefault("encoder_output_stride", encoder.stride)
+        if isinstance(levels := getattr(parameters.get("decoder_channels"), "default", None), tuple):
+            options.setdefault("decoder_channels", levels[: self.depth])
         channels = [3] + [encoder.channels.get(self.source(2**i), 0) for i in range(1, self.depth + 1)]
         announced = {"encoder": Announced, "pretrained_settings": {}, "params": {"out_channels": channels}}
         library.encoders.encoders["seglight"] = announced
@@ -91,8 +94,11 @@ class SMP(Decoder):
         """The smallest image whose maps this decoder can take: some pool them further."""
         for size in (n * encoder.stride for n in (1, 2, 4, 8, 16)):
             images = torch.empty(2, encoder.normalize.channels, size, size, device="meta")
+            features = on_meta(encoder, images)
+            if any(features[stride].shape[2] * stride != size for stride in features):
+                raise ValueError("its maps are not halves of each other")
             try:
-                on_meta(self, on_meta(encoder, images), (size, size))
+                on_meta(self, features, (size, size))
             except RuntimeError as error:
                 reason = error
             else:
