@@ -38,10 +38,19 @@ class Foreign(LightningDataModule):
     ignore_index: int = IGNORE_INDEX
 
     def __init__(
-        self, module: LightningDataModule, num_classes: int | None = None, classes: Iterable[str] | None = None
+        self,
+        module: LightningDataModule,
+        num_classes: int | None = None,
+        classes: Iterable[str] | None = None,
+        name: str | None = None,
+        train_split: str = "train",
+        split: str = "val",
     ) -> None:
         super().__init__()
+        if not isinstance(module, LightningDataModule):
+            raise ValueError(f"data.module is a {type(module).__name__}; expected a LightningDataModule")
         self.module = module
+        self.train_split, self.split = train_split, split
         named = classes if classes is not None else getattr(module, "classes", None)
         count = num_classes or getattr(module, "num_classes", None) or (len(list(named)) if named is not None else None)
         if count is None:
@@ -51,8 +60,7 @@ class Foreign(LightningDataModule):
         if len(self.classes) != self.num_classes:
             raise ValueError(f"data.num_classes={self.num_classes}; {type(module).__name__} names {len(self.classes)}")
         self.palette = tuple(getattr(module, "palette", None) or voc_colours(self.num_classes))
-        self.name = getattr(module, "name", type(module).__name__.lower())
-        self.split = "val"
+        self.name = name or getattr(module, "name", type(module).__name__.lower())
 
     def prepare_data(self) -> None:
         self.module.prepare_data()
@@ -68,7 +76,7 @@ class Foreign(LightningDataModule):
         return Named(self.module.train_dataloader())
 
     def val_dataloader(self) -> Any:
-        return Named(self.module.val_dataloader())
+        return self.eval_dataloader(self.split)
 
     def test_dataloader(self) -> Any:
         return Named(self.module.test_dataloader())
@@ -78,7 +86,7 @@ class Foreign(LightningDataModule):
         loaders = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
         if split not in loaders:
             raise ValueError(f"data.split={split}; expected one of {', '.join(loaders)}")
-        return getattr(self, loaders[split])()
+        return Named(getattr(self.module, loaders[split])())
 
     def class_counts(self, split: str) -> Tensor:
         """Pixels of each class over a split's batches, int64 [K]."""

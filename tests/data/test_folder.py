@@ -170,7 +170,7 @@ class TheirData(LightningDataModule):
     train_dataloader = val_dataloader = test_dataloader = loader
 
 
-def test_another_projects_data_module(tmp_path: Path) -> None:
+def test_another_projects_data_module(tmp_path: Path, make_data: MakeData) -> None:
     data = adopt(TheirData(), num_classes=3)
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (2, 3, 8, 8)
@@ -178,6 +178,12 @@ def test_another_projects_data_module(tmp_path: Path) -> None:
     assert data.classes == ("class 0", "class 1", "class 2")
     assert data.class_counts("val").tolist() == [86, 85, 85]
     assert data.save_prediction(np.zeros((2, 2), np.uint8), "a", tmp_path).exists()
+    composed = make_data(
+        "data=module", "data.module._target_=tests.data.test_folder.TheirData", "+data.module.size=6",
+        "data.num_classes=3", "data.classes=[a, b, c]",
+    )  # fmt: skip
+    assert composed.classes == ("a", "b", "c")
+    assert next(iter(composed.val_dataloader()))["mask"].shape == (2, 6, 6)
     with pytest.raises(ValueError, match=r"TheirData has no num_classes; set data\.num_classes"):
         adopt(TheirData())
     with pytest.raises(ValueError, match=r"made a dict; expected a LightningDataModule"):

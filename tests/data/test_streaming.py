@@ -69,9 +69,7 @@ def test_evaluation_is_at_native_resolution(chunks: tuple[Path, Path], make_data
 
 def test_no_chunks_says_how_they_are_made(tmp_path: Path, make_data: MakeData) -> None:
     pytest.importorskip("litdata")
-    with pytest.raises(
-        FileNotFoundError, match=r"no chunks there .* format=litdata chunks=FOLDER"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no chunks there .* format=litdata chunks=FOLDER"):
         make_data(*options(tmp_path / "nowhere"))
 
 
