@@ -19,15 +19,12 @@ log = logging.getLogger(__name__)
 
 def fetch(cfg: DictConfig) -> Path:
     """Leaves the data set under `cfg.root`; ValueError or OSError says what to do by hand where it cannot."""
-    from seglight.config import build
-
     if cfg.format not in ("files", "litdata"):
         raise ValueError(f"format={cfg.format}; expected files or litdata")
     if cfg.format == "litdata" and "://" in cfg.chunks:
         raise ValueError(f"chunks={cfg.chunks}; expected a folder: copy it to the object store afterwards")
     root = Path(cfg.root).expanduser()
-    os.environ["SEGLIGHT_DATA"] = str(root)  # what data.root is resolved from
-    data = build(cfg, "data")
+    data = data_under(root, cfg)
     source = getattr(data, "source", None)
     if is_there(data):
         log.info("data=%s is there: %s", data.name, data.root or "drawn from a seed, no files")
@@ -45,6 +42,20 @@ def fetch(cfg: DictConfig) -> Path:
         write_chunks(data, list(cfg.splits or dict.fromkeys((data.train_split, data.split))), where)
     log.info("wrote: %s", where)
     return where
+
+
+def data_under(root: Path, cfg: DictConfig) -> Any:
+    """The data module with its folder under `root`, which data configs take from SEGLIGHT_DATA."""
+    from seglight.config import build
+
+    before = os.environ.get("SEGLIGHT_DATA")
+    os.environ["SEGLIGHT_DATA"] = str(root)
+    try:
+        return build(cfg, "data")
+    finally:
+        os.environ.pop("SEGLIGHT_DATA")
+        if before is not None:
+            os.environ["SEGLIGHT_DATA"] = before
 
 
 def is_there(data: Any) -> bool:

