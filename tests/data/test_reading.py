@@ -21,11 +21,15 @@ def test_jpeg_is_decoded_as_pillow_does_to_the_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_image(path), np.asarray(Image.open(path)))
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16"])
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+STORED = {
+    "png": ("L", "LA", "RGBA", "P", "1", "I;16"),
+    "tif": ("L", "LA", "RGBA", "P", "CMYK", "1", "I;16"),
+    "jpg": ("L", "CMYK"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(suffix, mode) for suffix, modes in STORED.items() for mode in modes])
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
-    if (mode, suffix) in {("CMYK", "png")} or (suffix == "jpg" and mode in ("LA", "RGBA", "P", "1", "I;16")):
-        pytest.skip("the format has no such mode")
     path = tmp_path / f"image.{suffix}"
     if mode == "I;16":
         Image.fromarray(picture(8, 9)[..., 0].astype(np.uint16) * 257).save(path)
