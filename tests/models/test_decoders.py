@@ -199,12 +199,11 @@ def test_interpolated_patches(stride: int, patch: EncoderDecoder) -> None:
         assert torch.allclose(between[..., 0, 1], between[..., 0, 0] * 2 / 3 + between[..., 0, 3] / 3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["DeepLabV3Plus", "FPN", "PSPNet", "UPerNet"])
+@pytest.mark.parametrize("name", ["FPN", "PSPNet", "UPerNet"])
 def test_smp_decoders_are_the_librarys(name: str) -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
-    stride = 16 if name == "DeepLabV3Plus" else 32
-    net = build("encoder=resnet50", f"encoder.output_stride={stride}", "decoder=smp", f"decoder.name={name}", "skips=none")
-    theirs = getattr(smp, name)("resnet50", encoder_weights=None, classes=9).eval()
+    net = build("encoder=resnet18", "decoder=smp", f"decoder.name={name}", "skips=none")
+    theirs = getattr(smp, name)("resnet18", encoder_weights=None, classes=9).eval()
     ours = {re_named(key): value for key, value in net.state_dict().items() if "normalize" not in key}
     theirs.load_state_dict(ours, strict=name != "PSPNet")  # of PSPNet the library drops the stages it does not use
     x = image(128, 96)
@@ -223,7 +222,7 @@ def re_named(key: str) -> str:
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["encoder=resnet50", "decoder=smp", "decoder.name=DeepLabV3", "skips=none"], r"DeepLabV3.*output_stride.*resnet50"),
+        (["encoder=resnet50", "decoder=smp", "decoder.name=DeepLabV3", "skips=none"], r"V3 .*output_stride.*resnet50"),
         (["encoder=resnet18", "decoder=smp", "decoder.name=Fpn", "skips=none"], "FPN"),
         (["encoder=resnet18", "decoder=smp", "skips=concat"], r"skips=concat.*decoder=smp"),
         (["encoder=resnet18", "decoder=deconv", "skips=add8"], r"skips=add8.*decoder=deconv"),

@@ -66,7 +66,9 @@ def test_a_grey_network_takes_colour_and_no_other_number_of_channels() -> None:
         normalize(image(2, 2, 4))
 
 
-@pytest.mark.parametrize(("name", "channels"), [("resnet18", 1), ("mobilenet_v2", 4), ("vgg11", 6), ("timm", 4), ("unet", 1)])
+@pytest.mark.parametrize(
+    ("name", "channels"), [("resnet18", 1), ("mobilenet_v2", 4), ("vgg11", 6), ("timm", 4), ("unet", 1)]
+)
 def test_other_channels(name: str, channels: int) -> None:
     x = image(40, 40, channels)
     assert encoder(name, f"encoder.in_channels={channels}")(x)
@@ -121,9 +123,10 @@ def test_a_download_that_fails_names_the_file_and_the_ways_out(tmp_path: Path, m
         raise OSError("no network")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
-    with pytest.raises(Exception, match="vgg16-397923af.pth") as caught:
+    with pytest.raises(Exception, match=r"vgg16-397923af\.pth") as caught:
         instantiate(compose("encoder=vgg16").encoder)
-    for text in (str(tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth"), "encoder.weights=null", "encoder.weights=PATH"):
+    path = tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth"
+    for text in (str(path), "encoder.weights=null", "encoder.weights=PATH"):
         assert text in str(caught.value)
 
 
@@ -171,14 +174,15 @@ def test_timm_weights_from_a_file(tmp_path: Path) -> None:
         instantiate(cfg.encoder)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "hrnet_w18_small", "mobilevit_xxs"])
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "hrnet_w18_small", "mobilevit_xxs"]
+)
 def test_timm_networks_of_other_kinds(name: str) -> None:
     pytest.importorskip("timm")
     built = encoder("timm", f"encoder.name={name}").eval()
     assert {s: x.shape[1] for s, x in built(image(70, 96)).items()} == built.channels
     inside = {id(p) for stage in built.stages for p in stage.parameters()}
-    assert inside <= {id(p) for p in built.parameters()}
-    assert len(inside) > 0.9 * len(list(built.parameters()))
+    assert inside == {id(p) for p in built.parameters()}
 
 
 def test_vgg16_offsets_are_the_authors() -> None:
@@ -195,7 +199,7 @@ def test_caffenet_offset_is_the_authors() -> None:
 
 
 def test_stages_go_from_the_input_upwards() -> None:
-    built = encoder("efficientnet_lite0")
+    built = encoder("efficientnet_lite0").eval()
     seen: list[int] = []
     hooks = [
         m.register_forward_hook(lambda m, _i, _o: seen.append(id(m)))

@@ -23,13 +23,15 @@ def test_a_traced_field_is_the_one_that_gradients_measure() -> None:
                 nn.init.constant_(layer.weight, 0.1)
     for depth, (_, field) in enumerate(trace(stages, 1), 1):
         image = torch.ones(1, 1, 256, 256, requires_grad=True)
-        out = nn.Sequential(*[nn.AvgPool2d(3, 2, 1) if isinstance(m, nn.MaxPool2d) else m for s in stages[:depth] for m in s])(image)
+        layers = [nn.AvgPool2d(3, 2, 1) if isinstance(m, nn.MaxPool2d) else m for s in stages[:depth] for m in s]
+        out = nn.Sequential(*layers)(image)
         cell = out.shape[2] // 2
         out[0, 0, cell, cell].backward()
         assert image.grad is not None
         rows = image.grad[0, 0].abs().sum(1).nonzero().flatten()
         assert field.size == len(rows) or depth == 3  # of a transposed convolution the even and odd cells see one less
-        assert abs(field.offset + cell * field.stride - (rows[0] + rows[-1]).item() / 2) <= (0 if depth < 3 else field.stride / 2)
+        centre = (rows[0] + rows[-1]).item() / 2
+        assert abs(field.offset + cell * field.stride - centre) <= (0 if depth < 3 else field.stride / 2)
 
 
 def test_known_receptive_fields() -> None:

@@ -14,7 +14,7 @@ from seglight.models.anatomy import anatomy
 from seglight.models.decoders.patch import Patch
 
 torch.manual_seed(0)
-LIGHT = ("resnet18", "efficientnet_lite0", "mobilenet_v2", "unet_small", "vgg11", "mobilenet_v3", "timm", "alexnet")
+LIGHT = ("resnet18", "efficientnet_lite0", "mobilenet_v2", "unet_shallow", "vgg11", "mobilenet_v3", "timm", "alexnet")
 SMP_ON = "resnet18"
 
 
@@ -59,13 +59,13 @@ def test_every_skip_strategy_works_with_every_decoder_that_has_skips() -> None:
         assert {skips for name, skips in found if name == decoder} == set(options("skips"))
 
 
-@pytest.mark.parametrize("encoder", ["unet_small", "resnet18"])
+@pytest.mark.parametrize("encoder", ["unet_shallow", "resnet18"])
 def test_a_cell_that_cannot_be_is_refused_with_both_names(encoder: str) -> None:
     for cell, network in cells(encoder, smp=False):
         if isinstance(network, ValueError):
-            family = "unet" if encoder == "unet_small" else encoder
-            assert f"skips={cell.skips}" in str(network) or cell.decoder == "unet_tiles"
-            assert f"decoder={cell.decoder.removesuffix('_interpolate')}" in str(network) or f"encoder={family}" in str(network)
+            says, decoder = str(network), cell.decoder.removesuffix("_interpolate")
+            assert f"skips={cell.skips}" in says or decoder == "unet_tiles"
+            assert f"decoder={decoder}" in says or f"encoder={encoder.removesuffix('_shallow')}" in says
 
 
 @pytest.mark.parametrize("preset", [name for name in options("model") if not name.startswith("fcn")])
@@ -80,7 +80,7 @@ def test_fcn_presets_share_an_encoder_and_take_a_step() -> None:
     taken = []
     for cell, net in legal("vgg16_fc", smp=False):
         if cell.decoder == "fcn":
-            net.encoder.requires_grad_(cell.skips == "add8")  # once through all of VGG16 is enough
+            net.encoder.requires_grad_(False)  # the way through VGG16 is the same for all: it costs seconds
             step(net, 32)
             taken.append(cell.skips)
     assert {"none", "add16", "add8", "add8_scaled"} <= set(taken)

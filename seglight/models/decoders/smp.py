@@ -92,18 +92,21 @@ class SMP(Decoder):
 
     def smallest(self, encoder: Encoder) -> int:
         """The smallest image whose maps this decoder can take: some pool them further."""
-        for size in (n * encoder.stride for n in (1, 2, 4, 8, 16)):
-            images = torch.empty(2, encoder.normalize.channels, size, size, device="meta")
-            features = on_meta(encoder, images)
-            if any(features[stride].shape[2] * stride != size for stride in features):
+
+        def take(size: int) -> None:
+            features = on_meta(encoder, torch.empty(2, encoder.normalize.channels, size, size, device="meta"))
+            if any(x.shape[2] * stride != size for stride, x in features.items()):
                 raise ValueError("its maps are not halves of each other")
+            on_meta(self, features, (size, size))
+
+        for size in (n * encoder.stride for n in (1, 2, 4, 8)):
             try:
-                on_meta(self, features, (size, size))
-            except RuntimeError as error:
-                reason = error
-            else:
-                return size
-        raise reason
+                take(size)
+            except RuntimeError:
+                continue
+            take(2 * size)  # maps of a single cell fit anything
+            return size
+        raise ValueError("it reduces its maps to nothing")
 
     def source(self, stride: int) -> int:
         """The stride whose map stands for `stride`."""

@@ -91,7 +91,7 @@ def timm(
 
 
 def views(net: nn.Module, ends: Sequence[str]) -> list[nn.ModuleList]:
-    """The network's parts in their order, cut behind the modules named `ends` (what follows the last is left out).
+    """The network's parts in their order, cut behind the modules named `ends`.
 
     A part is a module without children or one that holds parameters itself; parameters of the whole network
     (position embeddings) go with the first stage.
@@ -109,8 +109,8 @@ def views(net: nn.Module, ends: Sequence[str]) -> list[nn.ModuleList]:
     for end in ends:
         inside = [i for i, (name, _) in enumerate(parts) if name.startswith(spelled(end))]
         stop = max(inside, default=start) + 1
-        stages.append(nn.ModuleList(module for _, module in parts[start:stop]))
-        start = max(stop, start)
+        stages.append(nn.ModuleList(module for _, module in parts[start : stop if end != ends[-1] else None]))
+        start = stop
     of_all = [p for root in (net, getattr(net, "model", None)) if root for p in root.parameters(recurse=False)]
     if of_all:
         stages[0].append(nn.ParameterList(of_all))
