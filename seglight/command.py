@@ -14,8 +14,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seglight.config import conf_dir
 
-log = logging.getLogger(__name__)
-
 # What a wrong option, path, file or value raises. Anything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException)
 
@@ -31,11 +29,18 @@ def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None
         try:
             return function(cfg)
         except USER_ERRORS as error:
-            log.debug("traceback", exc_info=True)
+            to_log_file(f"error: {message(error)}")
             raise CommandError(f"error: {message(error)}") from error
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
     sys.stdout.flush()
+
+
+def to_log_file(text: str) -> None:
+    """Into train.log, where there is one; the terminal gets it from Hydra."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": text}))
 
 
 def message(error: BaseException) -> str:

@@ -22,7 +22,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from seglight.callbacks.progress import print_class_table
     from seglight.callbacks.save_predictions import SavePredictions
     from seglight.config import build
-    from seglight.fit import build_task, build_trainer
+    from seglight.fit import build_task, build_trainer, quiet
     from seglight.metrics import class_table
     from seglight.runs import load_run
 
@@ -33,12 +33,16 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
             f"data={data.name} has {data.num_classes} classes, the run was trained on {run.cfg.data.num_classes} "
             f"(data={run.cfg.data.name}): evaluate it on a data set with the same classes"
         )
+    data.setup("validate")  # says what is wrong with the split before anything is written
     folder = run.path / "evaluate" / f"{data.name}_{data.split}"
     folder.mkdir(parents=True, exist_ok=True)
     task = build_task(run.cfg, data, net=run.net)
     task.net.to(memory_format=task.memory_format)
     callbacks = [SavePredictions(folder / "predictions", data)] if cfg.save_predictions else []
-    trainer = build_trainer(run.cfg, None, callbacks)
+    quiet()
+    settings = run.cfg.copy()
+    settings.trainer.update({"limit_val_batches": None, "devices": 1, "num_nodes": 1, "strategy": "auto"})
+    trainer = build_trainer(settings, None, callbacks)
     trainer.validate(task, data.eval_dataloader(data.split), verbose=False)
     confusion = task.metrics.compute().cpu()
     rows = class_table(confusion, task.metrics.classes)

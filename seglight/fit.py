@@ -45,43 +45,46 @@ def fit(run: Run) -> None:
     L.seed_everything(cfg.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     data = build(cfg, "data")
-    task = build_task(cfg, data)
+    resumed = run.checkpoint_path("last") if run.checkpoint_path("last").is_file() else None
+    task = build_task(cfg, data, net=run.untrained_net() if resumed else None)
     loss: Any = task.loss
-    if cfg.get("init_from"):
+    if cfg.init_from and not resumed:
         initialise(task.net, cfg)
     if hasattr(loss, "set_class_counts"):
         loss.set_class_counts(data.class_counts(data.train_split))
     task.net.to(memory_format=task.memory_format)
     if cfg.compile:
         task.net.compile()  # in place: the checkpoint's keys stay those of the network
-    checkpoints = L.pytorch.callbacks.ModelCheckpoint(
-        run.path / "checkpoints",
-        filename="best",
-        monitor="val/miou",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
+    folder = run.path / "checkpoints"
+    best = L.pytorch.callbacks.ModelCheckpoint(
+        folder, filename="best", monitor="val/miou", mode="max", enable_version_counter=False
     )
+    # of its own: with save_last, the one above would keep "last" only where "best" was
+    last = L.pytorch.callbacks.ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     summary = RunSummary(run)
-    callbacks = [Freezing(), SameBuffers(), checkpoints, summary, DataWait(), EpochLines(), *progress_bar(cfg)]
+    callbacks = [Freezing(), SameBuffers(), best, last, summary, DataWait(), EpochLines(), *progress_bar(cfg)]
     if cfg.predictions:
         callbacks.append(Predictions(run, cfg.predictions))
     if cfg.average:
         callbacks.append(build(cfg, "average"))
     trainer = build_trainer(cfg, run, callbacks)
-    last = run.checkpoint_path("last")
-    trainer.fit(task, data, ckpt_path=last if last.is_file() else None)
-    if not run.checkpoint_path("best").is_file():  # the run ended (max_steps) before its first evaluation
-        trainer.validate(task, data, verbose=False)
-        for which in ("best", "last"):
-            trainer.save_checkpoint(run.checkpoint_path(which))
-    if trainer.is_global_zero:
-        run.update_summary(status="completed")
-        print_class_table(summary.table, summary.best)
-    if "wandb" in cfg.logger:
-        import wandb
+    try:
+        trainer.fit(task, data, ckpt_path=resumed)
+        if trainer.limit_val_batches == 0:
+            trainer.save_checkpoint(run.checkpoint_path("best"))
+        elif summary.evaluated != trainer.global_step:  # the run ended (max_steps) between two evaluations
+            trainer.validate(task, data, verbose=False)
+            for which in ("best", "last") if summary.best_step == trainer.global_step else ("last",):
+                trainer.save_checkpoint(run.checkpoint_path(which))
+        if trainer.is_global_zero:
+            run.update_summary(status="completed", error=None)
+            if summary.best:
+                print_class_table(summary.table, summary.best)
+    finally:
+        if "wandb" in cfg.logger:
+            import wandb
 
-        wandb.finish(quiet=True)  # now, or its words would follow the run's last line
+            wandb.finish(exit_code=int(run.summary["status"] != "completed"))
 
 
 def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:

@@ -75,7 +75,7 @@ class FreezePolicy:
 
     def frozen_stages(self, epoch: int, total: int) -> int:
         """How many of the encoder's `total` stages are frozen in `epoch`, counted from the input."""
-        frozen = total if self.n < 0 else self.n
+        frozen = total if self.n < 0 or self.head_only else self.n
         if frozen > total:
             raise ValueError(f"freeze.n={frozen}: this encoder has {total} stages")
         thawed = (epoch - self.start) // self.every + 1 if self.every and epoch >= self.start else 0

@@ -55,7 +55,9 @@ class Run:
             OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
         OmegaConf.set_struct(cfg, False)
         cfg.resume = str(path)
-        OmegaConf.save(cfg, run.path / "config.yaml")
+        with run.locked():  # not under another process's feet
+            OmegaConf.save(cfg, run.path / "config.yaml")
+            run.update_summary(status="running", error=None)
         return run
 
     @contextmanager
@@ -88,7 +90,7 @@ class Run:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Writes summary.json whole; NaN becomes null, for JSON has no NaN."""
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in summary.items()}
-        partial = self.path / ".summary.json.partial"
+        partial = self.path / f".summary.json.{os.getpid()}"
         partial.write_text(json.dumps(plain, indent=2) + "\n")
         os.replace(partial, self.path / "summary.json")
 
@@ -123,6 +125,7 @@ class Run:
         from seglight.config import build_model
 
         cfg = self.cfg.copy()
+        OmegaConf.set_struct(cfg, False)
         if OmegaConf.select(cfg, "net.encoder.weights") is not None:
             cfg.net.encoder.weights = None  # the checkpoint holds them all
         return build_model(cfg)

@@ -30,9 +30,10 @@ def train(cfg: DictConfig) -> float:
         run = Run.resume(cfg.resume, [o for o in overrides if not o.startswith("resume=")])
     else:
         run = Run.create(Path(hydra.runtime.output_dir), resolve(record_choices(cfg, hydra.runtime.choices)), overrides)
+    lock = run.locked()
+    lock.__enter__()  # before the try: another process's run is not ours to mark as failed
     try:
-        with run.locked():
-            launch(run)
+        launch(run)
         log.info("run: %s", run.path)
         return float(run.summary.get("val/miou", "nan"))
     except Exception as error:
@@ -46,6 +47,8 @@ def train(cfg: DictConfig) -> float:
         run.update_summary(status="interrupted")
         log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
         raise
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def main() -> None:

@@ -170,7 +170,7 @@ def test_a_run_killed_in_a_gradual_schedule_and_resumed_equals_the_uninterrupted
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch 1"):  # the checkpoint of epoch 0 is there
+        if line.startswith("epoch 2"):  # the checkpoint of the first epoch is there
             process.kill()
     process.wait()
     assert process.returncode == -signal.SIGKILL

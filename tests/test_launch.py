@@ -45,7 +45,7 @@ def test_a_killed_rank_ends_the_job_as_failed(tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch 1/"):
+        if line.startswith("epoch 2/"):
             break
     ranks = subprocess.run(["pgrep", "-f", f"seglight.fit {run}"], capture_output=True, text=True).stdout.split()
     assert len(ranks) == 2

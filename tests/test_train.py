@@ -211,7 +211,7 @@ def test_ctrl_c_ends_cleanly_and_the_run_is_marked(tmp_path: Path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (log.is_file() and "epoch 1" in log.read_text()):
+    while not (log.is_file() and "epoch 2" in log.read_text()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -25,14 +25,13 @@ class EpochLines(L.Callback):
     """One line in the log for each evaluation."""
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
             return
         loss = trainer.callback_metrics.get("train/loss")
-        last = (trainer.max_epochs or 0) - 1
         log.info(
             "epoch %d%s  step %d  %sval/miou %.4f  val/pixel_acc %.4f",
-            trainer.current_epoch,
-            f"/{last}" if last >= 0 else "",
+            trainer.current_epoch + 1,
+            f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else "",
             trainer.global_step,
             f"train/loss {loss:.4f}  " if loss is not None else "",
             pl_module.scores["val/miou"],

@@ -16,6 +16,7 @@ import seglight
 from seglight.metrics import class_table
 from seglight.runs import Run
 
+STATE = ("best", "table", "evaluated", "best_step", "images", "seconds")  # what a resumed run takes over
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "albumentations", "numpy")
 
 
@@ -26,6 +27,7 @@ class RunSummary(L.Callback):
         self.run = run
         self.best: dict[str, Any] = {}  # the scores of the best epoch
         self.table: list[dict[str, Any]] = []  # and its classes
+        self.evaluated = self.best_step = -1  # optimizer steps behind the last and the best evaluation
         self.images = 0
         self.seconds = 0.0
         self.started = 0.0
@@ -44,10 +46,12 @@ class RunSummary(L.Callback):
         self.started = now
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if trainer.sanity_checking:
             return
-        if not self.best or pl_module.scores["val/miou"] > self.best["val/miou"]:
+        self.evaluated = trainer.global_step
+        if not self.best or not pl_module.scores["val/miou"] <= self.best["val/miou"]:  # a NaN is replaced
             self.best = {**pl_module.scores, "best_epoch": trainer.current_epoch}
+            self.best_step = trainer.global_step
             self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
         self.write(trainer, "running")
 
@@ -58,10 +62,11 @@ class RunSummary(L.Callback):
         self.write(trainer, "interrupted" if isinstance(exception, KeyboardInterrupt) else "failed")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "images": self.images, "seconds": self.seconds}
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.images, self.seconds = state_dict["best"], state_dict["images"], state_dict["seconds"]
+        for name in STATE:
+            setattr(self, name, state_dict[name])
 
     def write(self, trainer: L.Trainer, status: str) -> None:
         if trainer.is_global_zero:
