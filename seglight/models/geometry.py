@@ -99,7 +99,7 @@ def trace(stages: Iterable[nn.Module], channels: int) -> list[tuple[int, Field]]
     """The channels and the field of each stage's map, from a pass without memory or arithmetic (meta tensors)."""
     image = torch.empty(1, channels, 512, 512, device="meta")
     found = []
-    with torch.no_grad(), FieldTracer(image) as tracer:
+    with torch.inference_mode(False), torch.no_grad(), FieldTracer(image) as tracer:
         x = image
         for stage in stages:
             x = on_meta(stage, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -13,9 +14,12 @@ from seglight.models import EncoderDecoder
 from seglight.models.anatomy import anatomy
 from seglight.models.decoders.patch import Patch
 
-torch.manual_seed(0)
-LIGHT = ("resnet18", "efficientnet_lite0", "mobilenet_v2", "unet_shallow", "vgg11", "mobilenet_v3", "timm", "alexnet")
-SMP_ON = "resnet18"
+# Encoders quick enough to take a step in every cell of theirs, and how many cells that is at least.
+SAMPLE = {
+    "resnet18": 38, "efficientnet_lite0": 29, "mobilenet_v2": 29, "unet_shallow": 13,
+    "vgg11": 29, "mobilenet_v3": 29, "timm": 29, "alexnet": 29,
+}  # fmt: skip
+assert sum(SAMPLE.values()) >= 200
 
 
 def legal(encoder: str, smp: bool) -> Iterator[tuple[Cell, EncoderDecoder]]:
@@ -36,21 +40,19 @@ def step(net: EncoderDecoder, size: int) -> float:
     assert isinstance(loss, torch.Tensor)
     loss.backward()
     assert all(head.weight.grad is not None for head in net.head_modules() if hasattr(head, "weight"))
-    torch.optim.SGD(net.parameters(), 1e-4).step()
+    torch.optim.SGD(net.parameters(), 1e-6).step()
     net.zero_grad()
     return loss.item()
 
 
-def test_a_sample_of_at_least_200_cells_takes_a_step() -> None:
-    taken = set()
-    for encoder in LIGHT:
-        for cell, net in legal(encoder, smp=encoder == SMP_ON):
-            size = 128 if "PAN" in cell.decoder else 32
-            assert torch.isfinite(torch.tensor(step(net, size))), cell
-            taken.add(cell)
-    assert len(taken) >= 200
-    assert len({cell.decoder for cell in taken}) >= 17
-    assert {cell.skips for cell in taken} == set(options("skips"))
+@pytest.mark.parametrize("encoder", SAMPLE)
+def test_every_cell_of_a_sample_takes_a_step(encoder: str) -> None:
+    torch.manual_seed(0)
+    count = 0
+    for cell, net in legal(encoder, smp=encoder == "resnet18"):
+        assert math.isfinite(step(net, 128 if "PAN" in cell.decoder else 32)), cell
+        count += 1
+    assert count >= SAMPLE[encoder]
 
 
 def test_every_skip_strategy_works_with_every_decoder_that_has_skips() -> None:
@@ -92,6 +94,6 @@ def test_every_cell_can_be_inspected_and_takes_a_step(encoder: str) -> None:
     count = 0
     for cell, net in legal(encoder, smp=True):
         assert anatomy(net, (128, 128))[-1].gflops >= 0
-        assert torch.isfinite(torch.tensor(step(net, 128 if cell.decoder.startswith("smp") else 64))), cell
+        assert math.isfinite(step(net, 128 if cell.decoder.startswith("smp") else 64)), cell
         count += 1
     assert count > 0
