@@ -116,8 +116,11 @@ class Run:
     @cached_property
     def net(self) -> nn.Module:
         """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
-        net = self.untrained_net()
-        net.load_state_dict(self.weights())
+        import torch
+
+        with torch.inference_mode(False):  # or a network first asked for in inference mode could never train
+            net = self.untrained_net()
+            net.load_state_dict(self.weights())
         return net.eval()
 
     def untrained_net(self) -> nn.Module:

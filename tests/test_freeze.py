@@ -94,7 +94,7 @@ def test_norms_and_dropout_of_frozen_parts_stay_in_eval_mode_through_train(net: 
     net = copy.deepcopy(net)
     policy("encoder").apply(net, 0)
     net.train()
-    assert not any(m.training for m in net.encoder.stages.modules())  # type: ignore[union-attr,operator]
+    assert not any(m.training for stage in net.encoder.stages for m in stage.modules())  # type: ignore[union-attr,operator]
     assert net.decoder.training  # type: ignore[union-attr]
 
 

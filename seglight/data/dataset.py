@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
 from seglight.data.augmentation import Augmentation
+from seglight.data.labels import IGNORE_INDEX
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
+from seglight.data.sampler import NOT_COUNTED
 
 
 @dataclass(slots=True)
@@ -83,5 +85,7 @@ class SegmentationDataset(Dataset[Sample]):
                 continue
             if self.augment is not None:
                 image, mask = self.augment(image, mask, (self.seed, epoch, index))
+            if epoch == NOT_COUNTED:
+                mask = np.full_like(mask, IGNORE_INDEX)
             return Sample(image, mask, pair.name, tuple(failures))
         return Sample(None, None, self.pairs[index].name, tuple(failures))

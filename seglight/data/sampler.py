@@ -9,6 +9,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+NOT_COUNTED = -1  # the epoch of a sample whose mask is 255 all over
 Key = tuple[int, int]  # (epoch, index): what a sample's randomness is drawn from
 
 
@@ -51,16 +52,22 @@ class TrainingSampler(Sampler[Key]):
 
 
 class EvaluationSampler(Sampler[Key]):
-    """Every image exactly once over all ranks, never padded: a repeated image would bias the score."""
+    """Every image exactly once over all ranks, never padded: a repeated image would bias the score.
+
+    A rank without an image of its own gets the first one under the epoch `NOT_COUNTED`, for Lightning leaves a rank
+    without a batch out of the evaluation, where the others wait for its counts.
+    """
 
     def __init__(self, length: int) -> None:
         self.length = length
 
     def __iter__(self) -> Iterator[Key]:
         rank, world = rank_and_world()
+        if rank >= self.length > 0:
+            yield NOT_COUNTED, 0
         for index in range(rank, self.length, world):
             yield 0, index
 
     def __len__(self) -> int:
         rank, world = rank_and_world()
-        return len(range(rank, self.length, world))
+        return max(len(range(rank, self.length, world)), min(self.length, 1))

@@ -22,10 +22,11 @@ from torch.utils.data import Dataset, get_worker_info
 from seglight.data.augmentation import Augmentation
 from seglight.data.datamodule import SegmentationData
 from seglight.data.dataset import Lazily, Sample
+from seglight.data.labels import IGNORE_INDEX
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 from seglight.data.reading import fast_jpeg, jpeg_content
-from seglight.data.sampler import TrainingSampler
+from seglight.data.sampler import NOT_COUNTED, TrainingSampler
 from seglight.data.workers import available_cores
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ class ChunkedDataset(Dataset[Sample]):
             image = decode_png(item["image"])
         if self.augment is not None:
             image, mask = self.augment(image, mask, (self.seed, epoch, index))
+        if epoch == NOT_COUNTED:
+            mask = np.full_like(mask, IGNORE_INDEX)
         return Sample(image, mask, item["name"])
 
     def __getstate__(self) -> dict[str, Any]:

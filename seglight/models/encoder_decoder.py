@@ -35,6 +35,8 @@ class EncoderDecoder(nn.Module):
         self.decoder = decoder(encoder=encoder, skips=skips, num_classes=num_classes)
         self.aux = aux(encoder=encoder, num_classes=num_classes) if aux else None
         self.held: list[nn.Module] = []
+        if self.aux and type(self.decoder).training_pairs is not Decoder.training_pairs:
+            raise ValueError(f"aux: decoder {type(self.decoder).__name__} trains on sampled pixels; use aux=none")
         if self.decoder.divisible:
             encoder.multiple = max(encoder.multiple, encoder.stride)
 

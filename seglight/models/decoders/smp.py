@@ -61,11 +61,7 @@ class SMP(Decoder):
             close = difflib.get_close_matches(name, NAMES) or NAMES
             raise ValueError(f"decoder.name={name}: segmentation_models_pytorch has {close}")
         network = getattr(library, name)
-        depth = inspect.signature(network).parameters["encoder_depth"].default
-        self.depth, self.deepest = (
-            min(depth, 4 if encoder.stride == 16 and 1 in encoder.channels else 5),
-            encoder.stride,
-        )
+        self.depth, self.deepest = 4 if encoder.stride == 16 and 1 in encoder.channels else 5, encoder.stride
         if name.startswith("DeepLab") and encoder.stride == 32:
             raise ValueError(
                 f"decoder.name={name} needs a dilated encoder (encoder.output_stride=8 or 16); "
@@ -74,6 +70,8 @@ class SMP(Decoder):
         parameters = inspect.signature(network).parameters
         if "encoder_output_stride" in parameters:
             options.setdefault("encoder_output_stride", encoder.stride)
+        if name == "PSPNet":  # it reads the deepest map
+            options.setdefault("upsampling", encoder.stride)
         if isinstance(levels := getattr(parameters.get("decoder_channels"), "default", None), tuple):
             options.setdefault("decoder_channels", levels[: self.depth])
         channels = [3] + [encoder.channels.get(self.source(2**i), 0) for i in range(1, self.depth + 1)]

