@@ -122,7 +122,7 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
         settings.sync_batchnorm = bool(settings.sync_batchnorm and several and on_gpu)  # torch has it for GPUs alone
     loggers: list[Any] = []
     if run is not None:
-        loggers = [MetricsCSV(run.path, name="", version="")]
+        loggers = [MetricsCSV(run.path, run.steps(), name="", version="")]
         loggers += [build(cfg, f"logger.{name}", save_dir=str(run.path)) for name in cfg.logger]
         for logger in loggers[1:]:
             logger.log_hyperparams({**cfg.axes, "cfg": OmegaConf.to_container(cfg)})

@@ -102,6 +102,13 @@ class Run:
         """The file of the `best` or `last` checkpoint."""
         return self.path / "checkpoints" / f"{which or self.checkpoint}.ckpt"
 
+    def steps(self) -> int:
+        """The optimizer steps behind the last checkpoint, 0 where there is none."""
+        from seglight.checkpoint import read_checkpoint
+
+        path = self.checkpoint_path("last")
+        return int(read_checkpoint(path)["global_step"]) if path.is_file() else 0
+
     def weights(self, which: str | None = None) -> dict[str, torch.Tensor]:
         """The network's state dict in a checkpoint."""
         from seglight.checkpoint import read_checkpoint

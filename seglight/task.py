@@ -81,7 +81,7 @@ class SegmentationTask(L.LightningModule):
         optimizer = self.recipe(self.net, self.policy)
         total = max(int(self.trainer.estimated_stepping_batches), 1)
         batches = max(int(self.trainer.num_training_batches), 1)
-        steps_per_epoch = max(batches // self.trainer.accumulate_grad_batches, 1)
+        steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)
         scheduler = self.schedule(optimizer, total, steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -234,3 +234,24 @@ def test_help_and_cfg_answer_without_importing_torch(command: Command) -> None:
         }
         assert "hydra" in imported
         assert not imported & {"torch", "lightning", "numpy", "albumentations"}
+
+
+def test_last_is_the_latest_epoch_where_best_is_an_earlier_one(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    still = [*QUICK, "encoder=resnet18", "freeze=norms", "optim=sgd", "optim.lr=0", "trainer.max_epochs=2"]
+    answer = command("train", *still, f"hydra.run.dir={run}")
+    assert answer.returncode == 0, answer.stderr
+    best, last = (torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True) for which in ("best", "last"))
+    assert (best["epoch"], last["epoch"]) == (0, 1)
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_averaged_weights_are_what_is_kept(average: str, command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    start = ["average.start=0"] if average == "swa" else ["average.decay=0.5"]
+    answer = command("train", *QUICK, f"average={average}", *start, "trainer.max_epochs=2", f"hydra.run.dir={run}")
+    assert answer.returncode == 0, answer.stderr
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    current, kept = checkpoint["current_model_state"], checkpoint["state_dict"]
+    weights = [name for name in kept if name.endswith("weight")]
+    assert not all(torch.equal(current[name], kept[name]) for name in weights)

@@ -10,11 +10,12 @@ from lightning.pytorch.loggers import CSVLogger
 
 
 class MetricsCSV(CSVLogger):
-    """Lightning's CSV logger, which would begin the file anew on resume: the earlier rows are put back."""
+    """Lightning's CSV logger, which would begin the file anew on resume: the rows before `steps` steps are put back."""
 
-    def __init__(self, save_dir: Path, **settings: Any) -> None:
+    def __init__(self, save_dir: Path, steps: int, **settings: Any) -> None:
         path = save_dir / "metrics.csv"
         rows = list(csv.DictReader(path.open(newline=""))) if path.is_file() else []
+        rows = [row for row in rows if int(row["step"]) < steps]
         super().__init__(save_dir, **settings)
         if rows:
             self.experiment.metrics = rows
