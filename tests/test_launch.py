@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import seglight
 from tests.conftest import QUICK, REPO, Command
@@ -55,3 +56,18 @@ def test_a_killed_rank_ends_the_job_as_failed(tmp_path: Path) -> None:
     assert "killed by signal 9" in err
     assert seglight.load_run(run).summary["status"] == "failed"
     assert not subprocess.run(["pgrep", "-f", f"seglight.fit {run}"], capture_output=True).stdout  # no orphan
+
+
+def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_global_batch(
+    command: Command, tmp_path: Path
+) -> None:
+    small = [*(a for a in QUICK if not a.startswith("data.batch_size")), "augment=none", "model=unet"]
+    small += ["encoder.channels=[8,16,16]", "encoder.dropout=0", "freeze=gradual", "optim=sgd", "schedule=poly"]
+    small += ["trainer.max_epochs=3"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert command("train", *small, "data.batch_size=4", f"hydra.run.dir={one}").returncode == 0
+    answer = command("train", *small, "data.batch_size=2", *TWO_RANKS, f"hydra.run.dir={two}")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    first, second = seglight.load_run(one, "last").weights(), seglight.load_run(two, "last").weights()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
