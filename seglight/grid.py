@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +104,13 @@ def cells(encoder: str, smp: bool = True) -> Iterator[tuple[Cell, EncoderDecoder
 
 def write_grid(path: Path, size: tuple[int, int]) -> None:
     """A Markdown table for each decoder that takes skips, and one for those that take none: parameters and GFLOPs."""
-    costs = {}
-    for encoder in options("encoder"):
-        log.info("%s", encoder)
-        for cell, network in cells(encoder):
-            if isinstance(network, EncoderDecoder):
-                costs[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
+    costs: dict[Cell, str] = {}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # half a minute or more an encoder
+        for encoder, found in zip(
+            options("encoder"), pool.map(partial(costs_of, size=size), options("encoder")), strict=True
+        ):
+            log.info("%s", encoder)
+            costs |= found
     joining = [name for name in decoders() if any(c.decoder == name and c.skips != "none" for c in costs)]
     lines = [
         f"Millions of parameters / GFLOPs (2 a multiply-add) at {NUM_CLASSES} classes, {size[0]} x {size[1]} pixels. "
@@ -123,6 +126,15 @@ def write_grid(path: Path, size: tuple[int, int]) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*lines, ""]))
+
+
+def costs_of(encoder: str, size: tuple[int, int]) -> dict[Cell, str]:
+    """What each network over an encoder costs; a published one by its name."""
+    found = {}
+    for cell, network in cells(encoder):
+        if isinstance(network, EncoderDecoder):
+            found[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
+    return found
 
 
 def cost(network: EncoderDecoder, size: tuple[int, int]) -> str:
