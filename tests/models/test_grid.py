@@ -40,6 +40,7 @@ def step(net: EncoderDecoder, size: int) -> float:
     assert isinstance(loss, torch.Tensor)
     loss.backward()
     assert all(head.weight.grad is not None for head in net.head_modules() if hasattr(head, "weight"))
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)  # the next cell takes the encoder over
     torch.optim.SGD(net.parameters(), 1e-6).step()
     net.zero_grad()
     return loss.item()
