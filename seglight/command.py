@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import hydra
-from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,10 +15,6 @@ from seglight.config import conf_dir
 
 # What a wrong option, path, file or value raises. Anything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException)
-
-
-class CommandError(CompactHydraException):
-    """A user's mistake, said in one message; Hydra prints it without a traceback and exits with 1."""
 
 
 def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None:
@@ -30,7 +25,7 @@ def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None
             return function(cfg)
         except USER_ERRORS as error:
             to_log_file(f"error: {message(error)}")
-            raise CommandError(f"error: {message(error)}") from error
+            sys.exit(f"error: {message(error)}")  # not through Hydra, which would print the overrides too
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
     sys.stdout.flush()

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.callbacks.data_wait import DataWait
@@ -16,12 +17,14 @@ from seglight.callbacks.freezing import Freezing
 from seglight.callbacks.metrics_csv import MetricsCSV
 from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
+from seglight.callbacks.pruning import Pruning
 from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.summary import RunSummary
 from seglight.checkpoint import AtomicCheckpointIO
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
-from seglight.launch import local_ranks, rank
+from seglight.launch import SECONDS_TO_STOP, local_ranks
+from seglight.ranks import end_with_parent, environment, rank, stop_in_time
 from seglight.runs import Run
 from seglight.task import SegmentationTask
 
@@ -35,6 +38,8 @@ IGNORED_WARNINGS = (
     ".*smaller than the logging interval.*",
     ".*sync_dist=True.*",  # scores come from a confusion matrix that is already summed over ranks
     ".*in eval mode at the start of training.*",  # frozen parts are
+    ".*`srun` command is available.*",  # and not always wanted
+    ".*`broadcast_buffers` is deprecated.*",  # its successor is not in every torch from 2.6 on
 )
 
 
@@ -42,6 +47,8 @@ def fit(run: Run) -> None:
     """Trains, evaluates and writes everything a run directory holds."""
     quiet()
     cfg = run.cfg
+    if not isinstance(cfg.seed, int):
+        raise ValueError(f"seed={cfg.seed}: a whole number is needed")
     L.seed_everything(cfg.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     data = build(cfg, "data")
@@ -67,6 +74,9 @@ def fit(run: Run) -> None:
         callbacks.append(Predictions(run, cfg.predictions))
     if cfg.average:
         callbacks.append(build(cfg, "average"))
+    trial = Pruning(run, **cfg.trial) if cfg.get("trial") else None
+    if trial:
+        callbacks.append(trial)
     trainer = build_trainer(cfg, run, callbacks)
     try:
         trainer.fit(task, data, ckpt_path=resumed)
@@ -77,14 +87,14 @@ def fit(run: Run) -> None:
             for which in ("best", "last") if summary.best_step == trainer.global_step else ("last",):
                 trainer.save_checkpoint(run.checkpoint_path(which))
         if trainer.is_global_zero:
-            run.update_summary(status="completed", error=None)
+            run.update_summary(status="pruned" if trial and trial.pruned else "completed", error=None)
             if summary.best:
                 print_class_table(summary.table, summary.best)
     finally:
         if "wandb" in cfg.logger:
             import wandb
 
-            wandb.finish(exit_code=int(run.summary["status"] != "completed"))
+            wandb.finish(exit_code=int(run.summary["status"] not in ("completed", "pruned")))
 
 
 def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:
@@ -106,15 +116,19 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
     """The trainer of a config, with `precision=auto` decided and metrics.csv always among the loggers."""
     settings = cfg.trainer.copy()
     with open_dict(settings):
+        settings.enable_progress_bar &= sys.stdout.isatty()  # Lightning would add one of its own
         if settings.precision == "auto":
             settings.precision = auto_precision(settings.accelerator)
-        several = run is not None and local_ranks(cfg.trainer) * cfg.trainer.num_nodes > 1
+        ranks = local_ranks(cfg.trainer) * cfg.trainer.num_nodes if run else 1
+        several = ranks > 1
         if several and settings.strategy in ("auto", "ddp"):
             settings.strategy = {
                 "_target_": "lightning.pytorch.strategies.DDPStrategy",
                 "broadcast_buffers": False,  # SameBuffers does it, once an evaluation
                 "gradient_as_bucket_view": True,
             }
+        if several and settings.devices in ("auto", -1):
+            settings.devices = ranks // settings.num_nodes
         if not several:
             settings.devices = 1 if run is None else settings.devices
             settings.strategy = "auto" if settings.strategy == "ddp" else settings.strategy
@@ -122,6 +136,8 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
         settings.sync_batchnorm = bool(settings.sync_batchnorm and several and on_gpu)  # torch has it for GPUs alone
     loggers: list[Any] = []
     if run is not None:
+        if several or settings.accumulate_grad_batches > 1:
+            say_effective_batch(cfg.data.batch_size, ranks, settings.accumulate_grad_batches)
         loggers = [MetricsCSV(run.path, run.steps(), name="", version="")]
         loggers += [build(cfg, f"logger.{name}", save_dir=str(run.path)) for name in cfg.logger]
         for logger in loggers[1:]:
@@ -131,11 +147,18 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
         "trainer",
         callbacks=callbacks,
         logger=loggers or False,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), environment() if run else LightningEnvironment()],
         enable_checkpointing=run is not None,
         default_root_dir=str(run.path) if run else None,
     )
     return trainer
+
+
+def say_effective_batch(batch: int, ranks: int, accumulate: int) -> None:
+    """How many images an optimizer step sees, which is what a learning rate goes with."""
+    if rank() == 0:
+        images = batch * ranks * accumulate
+        log.info("effective batch %d = %d images x %d ranks x %d batches a step", images, batch, ranks, accumulate)
 
 
 def quiet() -> None:
@@ -178,9 +201,8 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
     log.info("init_from %s: %s", path, init_from(net, state))
 
 
-def main() -> None:
-    """One rank of a run: `python -m seglight.fit RUN`, started by `seglight.launch`."""
-    run = Run(sys.argv[1])
+def take_part(run: Run) -> None:
+    """One rank of a run that another process made; rank 0 alone prints."""
     handlers: list[logging.Handler] = [logging.FileHandler(run.path / "train.log")]
     if rank() == 0:
         handlers.append(logging.StreamHandler(sys.stdout))
@@ -191,6 +213,13 @@ def main() -> None:
         run.update_summary(status="failed", error=message(error))
         log.error("error: %s", message(error))
         sys.exit(1)
+
+
+def main() -> None:
+    """`python -m seglight.fit RUN`, started by `seglight.launch`."""
+    end_with_parent()
+    stop_in_time(SECONDS_TO_STOP)
+    take_part(Run(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,21 @@ Lightning's own launcher would repeat this process's command line, which in a sw
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig
 
+from seglight.ranks import started_by_others, world_size
 from seglight.runs import Run
 
-RANK_VARIABLES = ("RANK", "SLURM_PROCID")
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+SECONDS_TO_STOP = 25  # for a rank to save and leave; then it is killed
 
 
 def launch(run: Run) -> None:
@@ -24,9 +30,12 @@ def launch(run: Run) -> None:
 
         fit(run)
         return
+    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what went wrong is said below
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_STOP))
     settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -37,13 +46,16 @@ def launch(run: Run) -> None:
         max_restarts=0,
         monitor_interval=0.5,
     )
-    try:
-        elastic_launch(settings, sys.executable)("-m", "seglight.fit", str(run.path))
-    except ChildFailedError as error:
-        raise RanksFailed(failure(error, run)) from None
+    with own_signals():
+        try:
+            elastic_launch(settings, sys.executable)("-m", "seglight.fit", str(run.path))
+        except ChildFailedError as error:
+            raise RanksFailed(failure(error, run)) from None
+        except SignalException as stop:  # the ranks got it too and have ended
+            raise SystemExit(128 + stop.sigval) from None
 
 
-class RanksFailed(RuntimeError):
+class RanksFailed(ChildProcessError):
     """A rank ended badly; the others were stopped."""
 
 
@@ -56,28 +68,41 @@ def failure(error: Any, run: Run) -> str:
     return said or f"rank {rank} exited with code {first.exitcode}: {run.path / 'train.log'} says why"
 
 
-def started_by_others() -> bool:
-    """Whether torchrun or srun already made this process one of several."""
-    torchrun = "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("WORLD_SIZE", 1)) > 1
-    return torchrun or ("SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1)
-
-
-def rank() -> int:
-    """This process's number among a job's ranks."""
-    return next((int(os.environ[name]) for name in RANK_VARIABLES if name in os.environ and started_by_others()), 0)
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """The handlers of now again afterwards: torch's launcher leaves its own behind."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def local_ranks(trainer: DictConfig) -> int:
-    """How many processes `trainer.devices` asks for on this machine."""
+    """How many processes `trainer.devices` asks for on this machine; under torchrun or srun how many there are."""
+    ranks = asked_for(trainer)
+    if started_by_others():
+        there: int = world_size() // trainer.num_nodes
+        if trainer.devices not in ("auto", -1) and ranks * trainer.num_nodes != world_size():
+            raise ValueError(
+                f"{world_size()} ranks were started, trainer.devices={trainer.devices} "
+                f"trainer.num_nodes={trainer.num_nodes} asks for {ranks * trainer.num_nodes}: "
+                f"trainer=ddp trainer.devices={there} would fit"
+            )
+        return there
+    return ranks
+
+
+def asked_for(trainer: DictConfig) -> int:
+    """The number of devices that `trainer.devices` stands for."""
     devices = trainer.devices
+    if devices in ("auto", -1):
+        return max(gpus(trainer), 1)
     if isinstance(devices, int):
-        if devices == -1:
-            return max(gpus(trainer), 1)
         if devices < 1:
             raise ValueError(f"trainer.devices={devices}: a number from 1, auto, -1 or a list of devices")
         return devices
-    if devices == "auto":
-        return max(gpus(trainer), 1)
     if isinstance(devices, str):
         return len([part for part in devices.split(",") if part.strip()])
     return len(devices)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from hydra_plugins.seglight.in_turn import be_the_default
 from seglight.command import run_command
+from seglight.ranks import Meeting, rank, started_by_others
 
-log = logging.getLogger(__name__)
 
-
-def train(cfg: DictConfig) -> float:
+def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
     """One run; returns val/miou. In a sweep a failed job is recorded and NaN, so that the next one starts."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from seglight.command import USER_ERRORS, message
     from seglight.config import record_choices, resolve
-    from seglight.launch import launch
+    from seglight.job import train_run, try_run
     from seglight.runs import Run
 
     hydra: Any = HydraConfig.get()
@@ -30,32 +28,56 @@ def train(cfg: DictConfig) -> float:
         run = Run.resume(cfg.resume, [o for o in overrides if not o.startswith("resume=")])
     else:
         run = Run.create(Path(hydra.runtime.output_dir), resolve(record_choices(cfg, hydra.runtime.choices)), overrides)
-    lock = run.locked()
-    lock.__enter__()  # before the try: another process's run is not ours to mark as failed
-    try:
-        launch(run)
-        log.info("run: %s", run.path)
-        return float(run.summary.get("val/miou", "nan"))
-    except Exception as error:
-        run.update_summary(status="failed", error=message(error))
-        if hydra.mode != RunMode.MULTIRUN:
-            raise
-        log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
-        log.info("run: %s (failed)", run.path)
-        return float("nan")
-    except BaseException:
-        run.update_summary(status="interrupted")
-        log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
-        raise
-    finally:
-        lock.__exit__(None, None, None)
+    if meeting:
+        meeting.say(run.path)
+    return try_run(run) if hydra.mode == RunMode.MULTIRUN else train_run(run)
 
 
 def main() -> None:
-    for argument in sys.argv[1:]:
-        if argument.startswith("resume=") and argument != "resume=null":
-            sys.argv.append(f"hydra.run.dir={argument.removeprefix('resume=')}")  # the run goes on in its own folder
-    run_command("train", train)
+    meeting = None
+    if started_by_others():
+        if {"-m", "--multirun"} & set(sys.argv):
+            sys.exit("error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun")
+        meeting = Meeting()
+        if rank() > 0:
+            join(meeting)
+            return
+        if again := meeting.before_restart():
+            sys.argv[1:] = [f"resume={again}"]
+    try:
+        for argument in sys.argv[1:]:
+            if argument.startswith("resume_sweep=") and argument != "resume_sweep=null":
+                folder = argument.removeprefix("resume_sweep=")
+                sys.argv[1:] = ["-m", *sys.argv[1:], "hydra/sweeper=resume", f"hydra.sweep.dir={folder}"]
+            if argument.startswith("resume=") and argument != "resume=null":
+                in_its_folder(argument.removeprefix("resume="))
+        be_the_default()
+        run_command("train", lambda cfg: train(cfg, meeting))
+    finally:
+        if meeting:
+            meeting.say(None)
+
+
+def join(meeting: Meeting) -> None:
+    """One of the ranks that torchrun or srun started: rank 0 trains, the others take part."""
+    path = meeting.hear()
+    if path is None:
+        sys.exit(1)  # rank 0 says why
+    from seglight.fit import take_part
+    from seglight.runs import Run
+
+    take_part(Run(path))
+
+
+def in_its_folder(path: str) -> None:
+    """A resumed run goes on in its own folder; what is no run is refused before Hydra makes a folder of it."""
+    from seglight.runs import load_run
+
+    try:
+        load_run(path)
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error}")
+    sys.argv.append(f"hydra.run.dir={path}")
 
 
 if __name__ == "__main__":

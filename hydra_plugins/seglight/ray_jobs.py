@@ -1,0 +1,78 @@
+"""hydra/launcher=ray: one GPU a job, on this machine's GPUs or a Ray cluster's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra_plugins.seglight.job_launcher import JobLauncher, missing
+
+log = logging.getLogger(__name__)
+
+
+class RayJobs(JobLauncher):
+    """Ray gives each job as many GPUs as it has ranks, its own alone (CUDA_VISIBLE_DEVICES), and `cpus` cores.
+
+    init: arguments of ray.init. `address: auto` joins a running cluster, whose machines share the sweep's folder.
+    """
+
+    def __init__(self, init: dict[str, Any], cpus: float = 1) -> None:
+        self.init, self.cpus = dict(init), cpus
+
+    def run(self, paths: Sequence[Path]) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise missing("hydra/launcher=ray", "ray") from None
+        from seglight.runs import Run
+
+        ray.init(**{"include_dashboard": False, "log_to_driver": False, "configure_logging": False, **self.init})
+        try:
+            there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+            train = ray.remote(run_job).options(num_cpus=self.cpus, max_retries=0)
+            jobs = {}
+            for path in paths:
+                gpus = gpus_of(Run(path).cfg.trainer) if there else 0
+                jobs[train.options(num_gpus=gpus).remote(str(path.absolute()))] = path
+            waiting = list(jobs)
+            try:
+                while waiting:
+                    done, waiting = ray.wait(waiting)
+                    log.info("%s", outcome(ray, done[0], jobs[done[0]]))
+            except BaseException:
+                for job in waiting:
+                    ray.cancel(job)  # KeyboardInterrupt in its worker, which stops the job
+                ray.wait(waiting, num_returns=len(waiting), timeout=30)
+                raise
+        finally:
+            ray.shutdown()
+
+
+def run_job(path: str) -> str:
+    """In Ray's worker."""
+    from seglight.job import JobProcess
+
+    process = JobProcess(Path(path))
+    try:
+        return process.run()
+    finally:
+        process.stop()
+
+
+def outcome(ray: Any, job: Any, path: Path) -> str:
+    """How a job ended; a worker that died with its machine is told by Ray."""
+    from seglight.job import ended
+
+    try:
+        return str(ray.get(job))
+    except ray.exceptions.RayError as error:
+        return ended(path, str(error).splitlines()[0])
+
+
+def gpus_of(trainer: Any) -> int:
+    """One GPU a rank; `auto` is one, for a job shares the machine with others."""
+    from seglight.launch import asked_for
+
+    return 1 if trainer.devices in ("auto", -1) else asked_for(trainer)

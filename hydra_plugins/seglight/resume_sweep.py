@@ -1,0 +1,52 @@
+"""hydra/sweeper=resume, which `resume_sweep=DIR` stands for: the jobs of a sweep that are not done yet."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.errors import CompactHydraException
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_plugins.seglight.job_launcher import JobLauncher
+
+log = logging.getLogger(__name__)
+
+
+class ResumeSweep(Sweeper):
+    """Failed, interrupted and never started jobs go on in their folders, from their checkpoints where they have one."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        plugins = Plugins.instance()
+        self.launcher = plugins.instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from seglight.runs import Run, sweep_runs
+        from seglight.sweep import DONE
+
+        assert isinstance(self.launcher, JobLauncher)
+        overrides = [argument for argument in arguments if not argument.startswith("resume_sweep=")]
+        assert self.config is not None
+        folder, paths = Path(self.config.resume_sweep), []
+        runs = sweep_runs(folder)
+        if not runs:
+            raise CompactHydraException(f"error: resume_sweep={folder}: no runs are there")
+        for run in runs:
+            if run.summary["status"] in DONE:
+                continue
+            try:
+                Run.resume(run.path, overrides).update_summary(status="waiting")
+                paths.append(run.path)
+            except ValueError as error:  # another process trains it, or has no such key
+                if overrides and "another process" not in str(error):
+                    raise CompactHydraException(f"error: {error}") from error
+                log.warning("left alone: %s", error)
+        log.info("%d of %d jobs are done, %d start", len(runs) - len(paths), len(runs), len(paths))
+        self.launcher.train(paths)

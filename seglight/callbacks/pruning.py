@@ -1,0 +1,54 @@
+"""A run as a trial of an Optuna study: it reports each evaluation, and ends early where the study gives it up."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from seglight.runs import Run
+
+log = logging.getLogger(__name__)
+
+STUDY = "seglight"
+
+
+def storage(folder: Path) -> Any:
+    """The study's file in a sweep's folder, which all its jobs append to."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
+
+
+class Pruning(L.Callback):
+    """Reports val/miou by evaluation; a pruned run keeps its scores so far and its status is `pruned`."""
+
+    def __init__(self, run: Run, folder: str, number: int) -> None:
+        import optuna
+
+        self.run = run
+        sweep = OmegaConf.load(Path(folder) / "multirun.yaml")
+        pruner = instantiate(sweep.hydra.sweeper.pruner)
+        study = optuna.load_study(study_name=STUDY, storage=storage(Path(folder)), pruner=pruner)
+        self.trial: Any = optuna.Trial(study, study.trials[number]._trial_id)
+        self.pruned = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        if trainer.is_global_zero:
+            self.trial.report(pl_module.scores["val/miou"], trainer.current_epoch)
+            self.pruned = self.trial.should_prune()
+        self.pruned = bool(trainer.strategy.broadcast(self.pruned))
+        if self.pruned:
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if self.pruned and trainer.is_global_zero:
+            self.trial.set_user_attr("pruned", True)
+            log.info("pruned: other trials scored more after as many evaluations")

@@ -1,0 +1,136 @@
+"""Trains the run of a directory: what `train` does once there is one, and `python -m seglight.job RUN` in a sweep."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seglight.command import USER_ERRORS, message
+from seglight.launch import SECONDS_TO_STOP, launch
+from seglight.ranks import rank
+from seglight.runs import Run
+
+log = logging.getLogger(__name__)
+
+
+def train_run(run: Run) -> float:
+    """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
+    with run.locked():
+        try:
+            run.update_summary(status="running", error=None)
+            launch(run)
+        except Exception as error:
+            run.update_summary(status="failed", error=message(error))
+            raise
+        except BaseException:
+            run.update_summary(status="interrupted")
+            log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
+            raise
+    log.info("run: %s", run.path)
+    return float(run.summary.get("val/miou", "nan"))
+
+
+def try_run(run: Run) -> float:
+    """`train_run` in a sweep: a failure is logged and NaN, so that the next job starts."""
+    try:
+        return train_run(run)
+    except Exception as error:
+        log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
+        log.info("run: %s (failed)", run.path)
+        return float("nan")
+
+
+@contextmanager
+def logging_to(run: Run) -> Iterator[None]:
+    """What is logged goes to the terminal and into the run's train.log."""
+    root, file = logging.getLogger(), logging.FileHandler(run.path / "train.log")
+    file.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
+    before, level = root.handlers[:], root.level
+    root.handlers = [logging.StreamHandler(sys.stdout), file]
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+        file.close()
+
+
+class JobProcess:
+    """The run of a directory, trained by a process of its own; what it writes goes into train.log."""
+
+    def __init__(self, path: Path, env: dict[str, str] | None = None) -> None:
+        self.path, self.env = path, {**(env or {}), **os.environ}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stopped = False
+
+    def run(self, stops_on_sigterm: bool = False) -> str:
+        """Returns when it has ended, with a line that says how."""
+        if self.stopped:
+            return f"{self.path.name}: not started"
+        with (self.path / "train.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "seglight.job", str(self.path)],
+                env=self.env, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        if stops_on_sigterm:
+            signal.signal(signal.SIGTERM, lambda number, frame: self.stop(wait=False))
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)  # holds no lock: a signal handler may ask too
+        code = self.process.wait()
+        return ended(self.path, f"its process was killed by signal {-code}" if code < 0 else f"exit code {code}")
+
+    def stop(self, wait: bool = True) -> None:
+        """Tells it to save and end; kills it where it does not."""
+        self.stopped = True
+        if self.process is None or self.process.returncode is not None or not self.runs():
+            return
+        self.process.terminate()
+        deadline = time.monotonic() + SECONDS_TO_STOP + 3
+        while wait and self.runs():
+            if time.monotonic() > deadline:
+                self.process.kill()
+            time.sleep(0.1)
+
+    def runs(self) -> bool:
+        assert self.process is not None
+        try:
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+
+
+def ended(path: Path, death: str) -> str:
+    """A line on how a job ended; one that could not say so itself is recorded as failed by `death`."""
+    run = Run(path)
+    if rank() == 0 and run.summary["status"] in ("waiting", "running"):
+        run.update_summary(status="failed", error=death)
+    summary = run.summary
+    score = summary.get("val/miou")
+    scored = f"val/miou {score:.4f}" if score is not None and score == score else summary.get("error") or ""
+    return f"{path.name}: {summary['status']}  {scored}"
+
+
+def main() -> None:
+    """One job of a sweep in a process of its own, or one rank of it where srun started several."""
+    from seglight.fit import take_part
+    from seglight.ranks import end_with_parent
+
+    end_with_parent()
+    run = Run(sys.argv[1])
+    if rank() > 0:
+        take_part(run)
+        return
+    with logging_to(run):
+        try_run(run)
+    sys.exit(run.summary["status"] not in ("completed", "pruned"))
+
+
+if __name__ == "__main__":
+    main()

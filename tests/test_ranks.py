@@ -1,0 +1,99 @@
+"""Ranks: those that torchrun started make one run, stop signals reach all of them, and none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seglight
+from tests.conftest import QUICK, REPO
+
+TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+TORCHRUN = (
+    "torch.distributed.run",
+    "--nproc-per-node",
+    "2",
+    "--rdzv-backend",
+    "c10d",
+    "--rdzv-endpoint",
+    "localhost:0",
+)
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(process.communicate())
+
+
+def processes(text: str) -> list[str]:
+    return subprocess.run(["pgrep", "-f", text], capture_output=True, text=True).stdout.split()
+
+
+def test_torchrun_makes_one_run_that_one_rank_prints(tmp_path: Path) -> None:
+    process = start(
+        tmp_path, *TORCHRUN, "-m", "seglight.train", *QUICK, *TWO_RANKS, "trainer.accumulate_grad_batches=2"
+    )
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, out + err
+    runs = sorted(p.parent for p in tmp_path.glob("outputs/*/*/summary.json"))
+    assert len(runs) == len(list(tmp_path.glob("outputs/*/*"))) == 1
+    assert out.count("epoch 1/1") == out.count("run: ") == 1
+    assert "effective batch 16 = 4 images x 2 ranks x 2 batches a step" in out
+    summary = seglight.load_run(runs[0]).summary
+    assert (summary["status"], summary["devices"]) == ("completed", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*QUICK, "trainer.devices=1"], "2 ranks were started, trainer.devices=1"),
+        (["-m", *QUICK, *TWO_RANKS, "seed=1,2"], "a sweep starts the ranks of its jobs itself"),
+        (["model=fcn9s"], "fcn8s"),
+    ],
+)
+def test_torchrun_with_a_mistake_ends_with_one_message(arguments: list[str], says: str, tmp_path: Path) -> None:
+    process = start(tmp_path, *TORCHRUN, "-m", "seglight.train", *arguments)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 1, out + err
+    assert says in out + err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_the_launcher_stops_its_ranks(number: signal.Signals, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]
+    process = start(tmp_path, "seglight.train", *QUICK, *TWO_RANKS, *endless)
+    until(process, "epoch 2/")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert seglight.load_run(run, "last").summary["status"] == "interrupted"
+    assert "Traceback" not in out + err
+    assert not processes(f"seglight.fit {run}")
+
+
+def test_ranks_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]
+    process = start(tmp_path, "seglight.train", *QUICK, *TWO_RANKS, *endless)
+    until(process, "epoch 2/")
+    assert len(processes(f"seglight.fit {run}")) == 2
+    process.kill()
+    process.communicate(timeout=60)  # the ranks hold the pipe: it closes when they are gone
+    assert not processes(f"seglight.fit {run}")
