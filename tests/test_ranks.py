@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -97,3 +98,18 @@ def test_ranks_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None
     process.kill()
     process.communicate(timeout=60)  # the ranks hold the pipe: it closes when they are gone
     assert not processes(f"seglight.fit {run}")
+
+
+def test_one_process_and_two_ranks_count_the_same_confusion_matrices(tmp_path: Path) -> None:
+    program = str(REPO / "experiments" / "benchmarks" / "exact_evaluation" / "confusion.py")
+    launchers = {"one": [program], "two": ["-m", *TORCHRUN, program]}
+    for name, command in launchers.items():
+        subprocess.run(
+            [sys.executable, *command, str(tmp_path / name)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}, check=True, timeout=200,
+        )  # fmt: skip
+    one, two = (json.loads((tmp_path / name).read_text()) for name in launchers)
+    assert (one["ranks"], two["ranks"]) == (1, 2)
+    assert one["confusion"] == two["confusion"]
+    pixels = {images: sum(map(sum, matrix)) for images, matrix in one["confusion"].items()}
+    assert pixels == {str(images): images * 64 * 64 for images in (1, 2, 7, 101)}

@@ -31,10 +31,10 @@ class OptunaSearch(Sweeper):
     `params` holds those of a study's config. The study is kept in the sweep's folder, optuna.journal.
     """
 
-    def __init__(self, sampler: Any, pruner: Any, n_trials: int, n_jobs: int, params: DictConfig | None = None) -> None:
+    def __init__(self, sampler: Any, pruner: Any, n_trials: int, n_jobs: int, params: Any = None) -> None:
         self.sampler, self.pruner = sampler, pruner  # as configs: a job builds the pruner of its own
         self.n_trials, self.n_jobs = n_trials, n_jobs
-        self.params = dict(params or {})
+        self.params = [f"{key}={value}" for key, value in (params or {}).items()]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.hydra_context = config, hydra_context
@@ -57,7 +57,7 @@ class OptunaSearch(Sweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         parser = OverridesParser.create(self.hydra_context.config_loader)
-        parsed = parser.parse_overrides([*(f"{key}={value!s}" for key, value in self.params.items()), *arguments])
+        parsed = parser.parse_overrides([*self.params, *arguments])
         swept = {o.get_key_element(): distribution(o) for o in parsed if o.is_sweep_override()}
         fixed = {o.get_key_element(): o.get_value_element_as_str() for o in parsed if not o.is_sweep_override()}
         swept = {key: value for key, value in swept.items() if key not in fixed}  # the command line's word counts

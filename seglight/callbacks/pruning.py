@@ -43,7 +43,8 @@ class Pruning(L.Callback):
             return
         if trainer.is_global_zero:
             self.trial.report(pl_module.scores["val/miou"], trainer.current_epoch)
-            self.pruned = self.trial.should_prune()
+            last = 0 < (trainer.max_epochs or 0) <= trainer.current_epoch + 1
+            self.pruned = not last and self.trial.should_prune()
         self.pruned = bool(trainer.strategy.broadcast(self.pruned))
         if self.pruned:
             trainer.should_stop = True
