@@ -129,6 +129,8 @@ def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.T
             }
         if several and settings.devices in ("auto", -1):
             settings.devices = ranks // settings.num_nodes
+        if "FSDP" in str(settings.strategy) and not torch.cuda.is_available():
+            raise ValueError("trainer=fsdp needs GPUs: torch shards over those alone; trainer=ddp trains on CPUs too")
         if not several:
             settings.devices = 1 if run is None else settings.devices
             settings.strategy = "auto" if settings.strategy == "ddp" else settings.strategy
@@ -209,9 +211,9 @@ def take_part(run: Run) -> None:
     logging.basicConfig(level=logging.INFO if rank() == 0 else logging.WARNING, format="%(message)s", handlers=handlers)
     try:
         fit(run)
-    except USER_ERRORS as error:
+    except Exception as error:
         run.update_summary(status="failed", error=message(error))
-        log.error("error: %s", message(error))
+        log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
         sys.exit(1)
 
 

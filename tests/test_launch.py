@@ -71,3 +71,12 @@ def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_globa
     first, second = seglight.load_run(one, "last").weights(), seglight.load_run(two, "last").weights()
     for name in first:
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+
+
+def test_sharding_without_a_gpu_is_refused_with_what_to_use(command: Command) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there are GPUs")
+    answer = command("train", *QUICK, "trainer=fsdp")
+    assert answer.returncode == 1
+    assert "trainer=fsdp needs GPUs" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -19,7 +19,8 @@ class RayJobs(JobLauncher):
     """
 
     def __init__(self, init: dict[str, Any], cpus: float = 1) -> None:
-        self.init, self.cpus = dict(init), cpus
+        self.init = {name: value for name, value in init.items() if value is not None}
+        self.cpus = cpus
 
     def run(self, paths: Sequence[Path]) -> None:
         try:
@@ -31,11 +32,12 @@ class RayJobs(JobLauncher):
         ray.init(**{"include_dashboard": False, "log_to_driver": False, "configure_logging": False, **self.init})
         try:
             there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
-            train = ray.remote(run_job).options(num_cpus=self.cpus, max_retries=0)
+            train = ray.remote(run_job)
             jobs = {}
             for path in paths:
                 gpus = gpus_of(Run(path).cfg.trainer) if there else 0
-                jobs[train.options(num_gpus=gpus).remote(str(path.absolute()))] = path
+                options = {"num_gpus": gpus, "num_cpus": self.cpus, "max_retries": 0}
+                jobs[train.options(**options).remote(str(path.absolute()))] = path
             waiting = list(jobs)
             try:
                 while waiting:

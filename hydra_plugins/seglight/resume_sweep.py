@@ -12,8 +12,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.seglight.job_launcher import JobLauncher
-
 log = logging.getLogger(__name__)
 
 
@@ -23,7 +21,7 @@ class ResumeSweep(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
         plugins = Plugins.instance()
-        self.launcher = plugins.instantiate_launcher(
+        self.launcher: Any = plugins.instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
@@ -31,7 +29,8 @@ class ResumeSweep(Sweeper):
         from seglight.runs import Run, sweep_runs
         from seglight.sweep import DONE
 
-        assert isinstance(self.launcher, JobLauncher)
+        if not hasattr(self.launcher, "train"):
+            raise CompactHydraException("error: resume_sweep needs one of seglight's own launchers")
         overrides = [argument for argument in arguments if not argument.startswith("resume_sweep=")]
         assert self.config is not None
         folder, paths = Path(self.config.resume_sweep), []

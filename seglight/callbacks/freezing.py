@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 
 from seglight.freeze import parts
 
@@ -25,6 +25,8 @@ class Freezing(L.Callback):
         changed = pl_module.policy.apply(pl_module.net, epoch)
         pl_module.net.train()
         strategy: Any = trainer.strategy
+        if changed and isinstance(strategy, FSDPStrategy):
+            raise ValueError("trainer=fsdp shards what trains from the start: for a gradual freeze use trainer=ddp")
         if changed and isinstance(strategy, DDPStrategy):
             strategy.model.reducer._remove_autograd_hooks()  # type: ignore[union-attr,operator]
             strategy.model = strategy._setup_model(pl_module)

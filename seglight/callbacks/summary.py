@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -90,6 +91,8 @@ def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
         "seed": task.seed,
         "device": device_name(trainer.strategy.root_device),
         "devices": trainer.world_size,
+        "host": platform.node(),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "precision": str(trainer.precision),
         "versions": {
             "seglight": seglight.__version__,
