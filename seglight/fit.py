@@ -20,6 +20,8 @@ from seglight.callbacks.progress import EpochLines, print_class_table, progress_
 from seglight.callbacks.pruning import Pruning
 from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.summary import RunSummary
+from seglight.callbacks.wandb import finish_wandb
+from seglight.callbacks.wandb_evaluations import WandbEvaluations
 from seglight.checkpoint import AtomicCheckpointIO
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
@@ -70,8 +72,11 @@ def fit(run: Run) -> None:
     last = L.pytorch.callbacks.ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     summary = RunSummary(run)
     callbacks = [Freezing(), SameBuffers(), best, last, summary, DataWait(), EpochLines(), *progress_bar(cfg)]
-    if cfg.predictions:
-        callbacks.append(Predictions(run, cfg.predictions))
+    predictions = Predictions(summary, cfg.predictions) if cfg.predictions else None
+    if predictions:
+        callbacks.append(predictions)
+    if "wandb" in cfg.logger:
+        callbacks.append(WandbEvaluations(summary, predictions))
     if cfg.average:
         callbacks.append(build(cfg, "average"))
     trial = Pruning(run, **cfg.trial) if cfg.get("trial") else None
@@ -92,9 +97,7 @@ def fit(run: Run) -> None:
                 print_class_table(summary.table, summary.best)
     finally:
         if "wandb" in cfg.logger:
-            import wandb
-
-            wandb.finish(exit_code=int(run.summary["status"] not in ("completed", "pruned")))
+            finish_wandb(run, sys.exception())
 
 
 def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:

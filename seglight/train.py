@@ -27,6 +27,8 @@ def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
     if cfg.resume:
         run = Run.resume(cfg.resume, [o for o in overrides if not o.startswith("resume=")])
     else:
+        if hydra.mode == RunMode.MULTIRUN:
+            cfg.sweep = cfg.sweep or Path(hydra.sweep.dir).resolve().name
         run = Run.create(Path(hydra.runtime.output_dir), resolve(record_choices(cfg, hydra.runtime.choices)), overrides)
     if meeting:
         meeting.say(run.path)

@@ -1,52 +1,79 @@
-"""Overlays of a fixed set of evaluated images in the run directory, so that runs compare picture by picture."""
+"""A fixed set of evaluated images and their overlays in the run directory: runs compare picture by picture."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
+import torch.distributed as dist
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from seglight.runs import Run
+from seglight.callbacks.summary import RunSummary
+from seglight.data.sampler import rank_and_world
 
 GAP = 4  # pixels between the panels
+Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # image [H, W, 3], mask and prediction [H, W]
 
 
 class Predictions(L.Callback):
-    """After each evaluation that is the best so far: image, ground truth and prediction side by side, `count` PNGs."""
+    """Keeps the first `count` images of the evaluated split with mask and prediction, whatever the number of ranks.
 
-    def __init__(self, run: Run, count: int) -> None:
-        self.run = run
+    After each evaluation that is the best so far they are drawn side by side, one PNG an image.
+    """
+
+    def __init__(self, summary: RunSummary, count: int) -> None:
+        self.summary = summary
         self.count = count
-        self.panels: dict[str, Image.Image] = {}
-        self.best = -1.0
+        self.seen = 0  # images that this rank has evaluated
+        self.examples: dict[str, Example] = {}  # by name; on rank 0 those of all ranks once the evaluation has ended
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.seen, self.examples = 0, {}
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        colours = getattr(trainer.datamodule, "palette", None) or default_palette(pl_module.metrics.num_classes)
-        palette = np.asarray(colours)
+        rank, world = rank_and_world()  # EvaluationSampler deals the images out one by one
         for image, mask, pred, name in zip(batch["image"], batch["mask"], outputs, batch["name"], strict=True):
-            if len(self.panels) >= self.count:
+            if rank + self.seen * world >= self.count:
                 return
+            self.seen += 1
             picture = image.permute(1, 2, 0).to("cpu").numpy()
-            panels = [picture, *(overlay(picture, m.cpu().numpy(), palette) for m in (mask, pred))]
-            self.panels[name] = side_by_side(panels, ("image", "ground truth", "prediction"))
+            self.examples[name] = (picture, *(m.cpu().numpy().astype(np.uint8) for m in (mask, pred)))
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        panels, self.panels = self.panels, {}
-        if trainer.sanity_checking or not trainer.is_global_zero or pl_module.scores["val/miou"] < self.best:
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.sanity_checking or self.summary.best_step != trainer.global_step:
             return
-        self.best = pl_module.scores["val/miou"]
-        folder = self.run.path / "predictions"
+        self.examples = from_all_ranks(self.examples)
+        if not trainer.is_global_zero:
+            return
+        palette = np.asarray(
+            getattr(trainer.datamodule, "palette", None) or default_palette(pl_module.metrics.num_classes)
+        )
+        folder = self.summary.run.path / "predictions"
         folder.mkdir(exist_ok=True)
-        for name, panel in panels.items():
-            panel.save(folder / f"{Path(name).name}.png")
+        for name, (image, mask, pred) in self.examples.items():
+            panels = [image, overlay(image, mask, palette), overlay(image, pred, palette)]
+            picture = side_by_side(panels, ("image", "ground truth", "prediction"))
+            picture.save(folder / f"{Path(name).name}.png")
+
+
+def from_all_ranks(examples: dict[str, Example]) -> dict[str, Example]:
+    """Rank 0 gets every rank's, in the order of the split; a name that two have is the lower rank's."""
+    rank, world = rank_and_world()
+    if world == 1:
+        return examples
+    parts: Any = [None] * world if rank == 0 else None
+    dist.gather_object(list(examples.items()), parts)
+    gathered: dict[str, Example] = {}
+    for turn in itertools.zip_longest(*(parts or [])):  # as the images were dealt out
+        for name, example in filter(None, turn):
+            gathered.setdefault(name, example)
+    return gathered
 
 
 def overlay(
