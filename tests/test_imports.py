@@ -31,7 +31,10 @@ def test_metrics_import_nothing_of_seglight() -> None:
 
 
 def test_nothing_but_a_command_imports_a_command() -> None:
-    commands = {f"seglight.{name}" for name in ("train", "evaluate", "predict", "compare", "export", "check", "fetch")}
+    commands = {
+        f"seglight.{name}"
+        for name in ("train", "evaluate", "predict", "compare", "export", "check", "fetch", "dashboard")
+    }
     for path in PACKAGE.rglob("*.py"):
         assert not imported(path) & commands, path
 
