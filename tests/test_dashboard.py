@@ -12,17 +12,14 @@ from seglight.config import AXES
 from tests.conftest import Command
 
 
-@pytest.fixture
-def spec(command: Command, tmp_path: Path) -> dict[str, Any]:
+def test_the_page_compares_runs_by_axis(command: Command, tmp_path: Path) -> None:
     answer = command("dashboard", "out=page/spec.json", "data=voc", "group_by=[encoder,skips]", "sweep=12-00-00")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.rstrip().splitlines()[-1] == "wrote: page/spec.json"
     page: dict[str, Any] = json.loads((tmp_path / "page" / "spec.json").read_text())
     assert page["project"] == "seglight"
-    return page["spec"]["section"]  # type: ignore[no-any-return]
+    spec = page["spec"]["section"]
 
-
-def test_the_page_compares_runs_by_axis(spec: dict[str, Any]) -> None:
     sections = {section["name"]: section["panels"] for section in spec["panelBankConfig"]["sections"]}
     assert list(sections) == ["Grid", "Learning curves", "Classes", "Images", *(f"By {axis}" for axis in AXES)]
     grid = sections["Grid"][0]
@@ -39,8 +36,6 @@ def test_the_page_compares_runs_by_axis(spec: dict[str, Any]) -> None:
     for axis in AXES:
         assert {panel["config"]["groupBy"] for panel in sections[f"By {axis}"]} == {f"{axis}.value"}
 
-
-def test_the_table_of_runs_is_grouped_and_of_one_sweep(spec: dict[str, Any]) -> None:
     (runs,) = spec["runSets"]
     assert [key["name"] for key in runs["grouping"]] == ["encoder.value", "skips.value"]
     assert "12-00-00" in json.dumps(runs["filters"])
