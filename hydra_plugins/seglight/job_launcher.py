@@ -64,6 +64,7 @@ class JobLauncher(Launcher):
         path = Path(cfg.hydra.sweep.dir) / str(cfg.hydra.sweep.subdir)
         choices = cfg.hydra.runtime.choices
         with open_dict(cfg):
+            cfg.sweep = cfg.get("sweep") or Path(cfg.hydra.sweep.dir).resolve().name
             del cfg["hydra"]
         run = Run.create(path, resolve(record_choices(cfg, choices)), filter_overrides(overrides))  # type: ignore[arg-type]
         run.update_summary(status="waiting")
