@@ -42,8 +42,8 @@ class Predictions(L.Callback):
             if rank + self.seen * world >= self.count:
                 return
             self.seen += 1
-            picture = image.permute(1, 2, 0).to("cpu").numpy()
-            self.examples[name] = (picture, *(m.cpu().numpy().astype(np.uint8) for m in (mask, pred)))
+            kept = (image.permute(1, 2, 0), mask, pred)
+            self.examples[name] = tuple(tensor.cpu().numpy().astype(np.uint8) for tensor in kept)  # type: ignore[assignment]
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or self.summary.best_step != trainer.global_step:
