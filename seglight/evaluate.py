@@ -26,7 +26,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from seglight.metrics import class_table
     from seglight.runs import load_run
 
-    run = load_run(cfg.run, cfg.checkpoint)
+    run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     data = build(cfg, "data")
     if data.num_classes != run.cfg.data.num_classes:
         raise ValueError(

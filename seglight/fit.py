@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.callbacks.data_wait import DataWait
@@ -19,15 +21,18 @@ from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
 from seglight.callbacks.pruning import Pruning
 from seglight.callbacks.same_buffers import SameBuffers
+from seglight.callbacks.stop_after_step import StopAfterStep
 from seglight.callbacks.summary import RunSummary
 from seglight.callbacks.wandb import finish_wandb
 from seglight.callbacks.wandb_evaluations import WandbEvaluations
 from seglight.checkpoint import AtomicCheckpointIO
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
+from seglight.exhausted import exhaustion_explained
 from seglight.launch import SECONDS_TO_STOP, local_ranks
 from seglight.ranks import end_with_parent, environment, rank, stop_in_time
 from seglight.runs import Run
+from seglight.stopping import Stopped, stops_at_once
 from seglight.task import SegmentationTask
 
 log = logging.getLogger(__name__)
@@ -47,6 +52,11 @@ IGNORED_WARNINGS = (
 
 def fit(run: Run) -> None:
     """Trains, evaluates and writes everything a run directory holds."""
+    with exhaustion_explained(run):
+        train_and_evaluate(run)
+
+
+def train_and_evaluate(run: Run) -> None:
     quiet()
     cfg = run.cfg
     if not isinstance(cfg.seed, int):
@@ -82,6 +92,8 @@ def fit(run: Run) -> None:
     trial = Pruning(run, **cfg.trial) if cfg.get("trial") else None
     if trial:
         callbacks.append(trial)
+    stopping = StopAfterStep(run)
+    callbacks.append(stopping)  # saves what the callbacks above made of the step
     trainer = build_trainer(cfg, run, callbacks)
     try:
         trainer.fit(task, data, ckpt_path=resumed)
@@ -95,6 +107,8 @@ def fit(run: Run) -> None:
             run.update_summary(status="pruned" if trial and trial.pruned else "completed", error=None)
             if summary.best:
                 print_class_table(summary.table, summary.best)
+    except SIGTERMException:
+        raise Stopped(stopping.signal or signal.SIGTERM) from None
     finally:
         if "wandb" in cfg.logger:
             finish_wandb(run, sys.exception())
@@ -193,10 +207,10 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
 
     from seglight.checkpoint import read_checkpoint
     from seglight.models.initialise import init_from
-    from seglight.runs import load_run
+    from seglight.runs import find_run
 
     path = Path(cfg.init_from)
-    state = load_run(path).weights() if path.is_dir() else read_checkpoint(path)
+    state = find_run(path).weights() if path.is_dir() else read_checkpoint(path)
     if cfg.get("init_source"):
         from seglight.models import published
 
@@ -213,9 +227,13 @@ def take_part(run: Run) -> None:
         handlers.append(logging.StreamHandler(sys.stdout))
     logging.basicConfig(level=logging.INFO if rank() == 0 else logging.WARNING, format="%(message)s", handlers=handlers)
     try:
-        fit(run)
+        with stops_at_once():
+            fit(run)
+    except Stopped:
+        run.record_end("interrupted")
+        raise
     except Exception as error:
-        run.update_summary(status="failed", error=message(error))
+        run.record_end("failed", error=message(error))
         log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
         sys.exit(1)
 

@@ -16,6 +16,7 @@ from seglight.command import USER_ERRORS, message
 from seglight.launch import SECONDS_TO_STOP, launch
 from seglight.ranks import rank
 from seglight.runs import Run
+from seglight.stopping import stops_at_once
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +26,13 @@ def train_run(run: Run) -> float:
     with run.locked():
         try:
             run.update_summary(status="running", error=None)
-            launch(run)
+            with stops_at_once():
+                launch(run)
         except Exception as error:
-            run.update_summary(status="failed", error=message(error))
+            run.record_end("failed", error=message(error))
             raise
         except BaseException:
-            run.update_summary(status="interrupted")
+            run.record_end("interrupted")
             log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
             raise
     log.info("run: %s", run.path)

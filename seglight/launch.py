@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from seglight.ranks import started_by_others, world_size
 from seglight.runs import Run
+from seglight.stopping import SIGNALS, Stopped
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 SECONDS_TO_STOP = 25  # for a rank to save and leave; then it is killed
@@ -50,9 +51,12 @@ def launch(run: Run) -> None:
         try:
             elastic_launch(settings, sys.executable)("-m", "seglight.fit", str(run.path))
         except ChildFailedError as error:
+            number = error.get_first_failure()[1].exitcode - 128
+            if number in SIGNALS:  # the ranks were told, not this process
+                raise Stopped(number) from None
             raise RanksFailed(failure(error, run)) from None
         except SignalException as stop:  # the ranks got it too and have ended
-            raise SystemExit(128 + stop.sigval) from None
+            raise Stopped(stop.sigval) from None
 
 
 class RanksFailed(ChildProcessError):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+
+from seglight.atomic import remove_partial, written_whole
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -30,33 +35,47 @@ class Run:
     @classmethod
     def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
         """Makes the directory and writes what the run is going to be. ValueError where another run lies there."""
+        from seglight.secrets import refuse_secrets
+
+        refuse_secrets(cfg)
         run = cls(path)
-        if run.checkpoint_path("last").is_file():
-            raise ValueError(f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one")
         (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, run.path / "config.yaml")
-        OmegaConf.save(OmegaConf.create(overrides), run.path / "overrides.yaml")
-        run.write_summary({"status": "running"})
+        with run.locked():  # not under another process's feet
+            if run.checkpoint_path("last").is_file():
+                text = f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one"
+                raise ValueError(text)
+            run.write_yaml("overrides.yaml", OmegaConf.create(overrides))
+            run.write_summary({"status": "running"})
+            run.write_yaml("config.yaml", cfg)  # the last one: it makes the folder a run
         return run
 
     @classmethod
     def resume(cls, path: str | Path, overrides: list[str]) -> Run:
         """A run that goes on from its last checkpoint, or starts again where it has none yet.
 
-        `key=value` overrides change its config, groups stay as they were.
+        `key=value` overrides change its config, groups stay as they were; `trust=true` is as `load_run`'s.
         """
-        run = load_run(path)
+        from seglight.checkpoint import replace_damaged
+        from seglight.secrets import refuse_secrets
+
+        run = load_run(path, trust="trust=true" in overrides)
         cfg = run.cfg
         OmegaConf.set_struct(cfg, True)
         for override in overrides:
+            if override.startswith("trust="):
+                continue
             key, _, value = override.lstrip("+").partition("=")
             if OmegaConf.is_config(OmegaConf.select(cfg, key)):
                 raise ValueError(f"resume={path} {override}: a resumed run keeps its {key}; only keys in it change")
             OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
         OmegaConf.set_struct(cfg, False)
         cfg.resume = str(path)
-        with run.locked():  # not under another process's feet
-            OmegaConf.save(cfg, run.path / "config.yaml")
+        refuse_secrets(cfg)
+        with run.locked():
+            for folder in (run.path, run.path / "checkpoints"):
+                remove_partial(folder)
+            replace_damaged(run.checkpoint_path("last"), run.checkpoint_path("best"))
+            run.write_yaml("config.yaml", cfg)
             run.update_summary(status="running", error=None)
         return run
 
@@ -65,21 +84,26 @@ class Run:
         """Holds the run for this process; ValueError where another one has it."""
         with (self.path / ".lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # flock would outlive this process in its workers
+            except (BlockingIOError, PermissionError):
                 raise ValueError(f"{self.path} is being trained by another process") from None
             yield
 
     @cached_property
     def cfg(self) -> DictConfig:
         """The resolved config the run was made with."""
-        return OmegaConf.load(self.path / "config.yaml")  # type: ignore[return-value]
+        return read_yaml(self.path / "config.yaml")  # type: ignore[no-any-return]
 
     @cached_property
     def overrides(self) -> list[str]:
         """The command line's overrides."""
         path = self.path / "overrides.yaml"
-        return list(OmegaConf.load(path)) if path.is_file() else []
+        return list(read_yaml(path)) if path.is_file() else []
+
+    def write_yaml(self, name: str, cfg: Any) -> None:
+        """Writes config.yaml or overrides.yaml whole."""
+        with written_whole(self.path / name) as file:
+            OmegaConf.save(cfg, file)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -90,13 +114,19 @@ class Run:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Writes summary.json whole; NaN becomes null, for JSON has no NaN."""
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in summary.items()}
-        partial = self.path / f".summary.json.{os.getpid()}"
-        partial.write_text(json.dumps(plain, indent=2) + "\n")
-        os.replace(partial, self.path / "summary.json")
+        with written_whole(self.path / "summary.json") as file:
+            file.write(json.dumps(plain, indent=2) + "\n")
 
     def update_summary(self, **values: Any) -> None:
         """Adds to summary.json."""
         self.write_summary({**self.summary, **values})
+
+    def record_end(self, status: str, **values: Any) -> None:
+        """`update_summary` after an error, which a full disk does not replace with its own."""
+        try:
+            self.update_summary(status=status, **values)
+        except OSError as error:
+            log.error("%s could not be written (%s): the run is %s", self.path / "summary.json", error, status)
 
     def checkpoint_path(self, which: str | None = None) -> Path:
         """The file of the `best` or `last` checkpoint."""
@@ -157,8 +187,26 @@ class Run:
         return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
 
 
-def load_run(path: str | Path, checkpoint: str = "best") -> Run:
-    """A run directory that exists. FileNotFoundError says what a run directory holds."""
+def read_yaml(path: Path) -> Any:
+    """A YAML file without any tag that would run code; ValueError names a file that cannot be read."""
+    try:
+        return OmegaConf.load(path)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} cannot be read as a config: {' '.join(str(error).split())}") from None
+
+
+def load_run(path: str | Path, checkpoint: str = "best", trust: bool = False) -> Run:
+    """A run to build from, somebody else's too: its config may name only what seglight's own configs do, or `trust`."""
+    from seglight.trust import check_targets
+
+    run = find_run(path, checkpoint)
+    if not trust:
+        check_targets(run.cfg, run.path / "config.yaml")
+    return run
+
+
+def find_run(path: str | Path, checkpoint: str = "best") -> Run:
+    """A run directory that exists, to read from. FileNotFoundError says what a run directory holds."""
     folder = Path(path)
     if not (folder / "config.yaml").is_file():
         inside = sorted(p.parent.name for p in folder.glob("*/config.yaml"))

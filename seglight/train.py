@@ -73,10 +73,10 @@ def join(meeting: Meeting) -> None:
 
 def in_its_folder(path: str) -> None:
     """A resumed run goes on in its own folder; what is no run is refused before Hydra makes a folder of it."""
-    from seglight.runs import load_run
+    from seglight.runs import find_run
 
     try:
-        load_run(path)
+        find_run(path)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
     sys.argv.append(f"hydra.run.dir={path}")

@@ -20,6 +20,9 @@ class Freezing(L.Callback):
         if stage == "fit":
             pl_module.policy.apply(pl_module.net, trainer.current_epoch)
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that one
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch
         changed = pl_module.policy.apply(pl_module.net, epoch)
@@ -30,6 +33,9 @@ class Freezing(L.Callback):
         if changed and isinstance(strategy, DDPStrategy):
             strategy.model.reducer._remove_autograd_hooks()  # type: ignore[union-attr,operator]
             strategy.model = strategy._setup_model(pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        epoch = trainer.current_epoch
         stages = sum(part.depth > 0 for part in parts(pl_module.net))
         trained = sum(p.numel() for p in pl_module.net.parameters() if p.requires_grad)
         pl_module.log("frozen_stages", float(pl_module.policy.frozen_stages(epoch, stages)))

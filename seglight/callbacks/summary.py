@@ -37,6 +37,9 @@ class RunSummary(L.Callback):
         if trainer.is_global_zero:
             self.run.update_summary(**facts(pl_module, trainer))
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.started = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.started = time.perf_counter()
 
@@ -60,7 +63,9 @@ class RunSummary(L.Callback):
         self.write(trainer, "running")
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        self.write(trainer, "interrupted" if isinstance(exception, KeyboardInterrupt) else "failed")
+        if trainer.is_global_zero:
+            stopped = isinstance(exception, KeyboardInterrupt | SystemExit)
+            self.run.record_end("interrupted" if stopped else "failed", **self.values(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in STATE}
@@ -71,14 +76,17 @@ class RunSummary(L.Callback):
 
     def write(self, trainer: L.Trainer, status: str) -> None:
         if trainer.is_global_zero:
-            self.run.update_summary(
-                status=status,
-                **self.best,
-                train_seconds=round(self.seconds, 3),
-                images_per_second=round(self.images / self.seconds, 3) if self.seconds else 0.0,
-                epochs=trainer.current_epoch,
-                steps=trainer.global_step,
-            )
+            self.run.update_summary(status=status, **self.values(trainer))
+
+    def values(self, trainer: L.Trainer) -> dict[str, Any]:
+        """What has been seen so far."""
+        return {
+            **self.best,
+            "train_seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images / self.seconds, 3) if self.seconds else 0.0,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+        }
 
 
 def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class Cityscapes(SegmentationData):
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes the palette PNG, and label ids to `cityscapes_results/` beside `folder`, as the evaluator reads."""
+        path = super().save_prediction(mask, name, folder)  # refuses a name that leads out of the folder
         ids = np.zeros(256, np.uint8)  # an ignored pixel becomes id 0, unlabeled
         ids[: len(CLASS_TO_ID)] = CLASS_TO_ID
         results = Path(folder).parent / RESULTS
         results.mkdir(parents=True, exist_ok=True)
         Image.fromarray(ids[mask]).save(results / f"{name}_predLabelIds.png")
-        return super().save_prediction(mask, name, folder)
+        return path

@@ -22,7 +22,7 @@ from seglight.data.labels import IGNORE_INDEX, IndexLabels
 from seglight.data.listing import check_pairs
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.pair import Pair
-from seglight.data.prediction import palette_image
+from seglight.data.prediction import palette_image, prediction_file
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
@@ -191,7 +191,6 @@ class SegmentationData(LightningDataModule):
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes a predicted mask [H, W] of class indices as a palette PNG `<name>.png`; returns its path."""
-        path = Path(folder) / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = prediction_file(folder, name)
         palette_image(mask, self.palette).save(path)
         return path

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seglight.data.labels import IGNORE_INDEX
 from seglight.data.palette import voc_colours
-from seglight.data.prediction import palette_image
+from seglight.data.prediction import palette_image, prediction_file
 
 
 def adopt(data: Any, num_classes: int | None = None) -> Any:
@@ -98,8 +98,7 @@ class Foreign(LightningDataModule):
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes class indices as a palette PNG."""
-        path = Path(folder) / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = prediction_file(folder, name)
         palette_image(mask, self.palette).save(path)
         return path
 

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from seglight.data.dataset import Sample
+from seglight.data.sampler import TrainingSampler
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +71,28 @@ def empty(shape: tuple[int, ...]) -> Tensor:
 
 
 class Loader(DataLoader[Any]):
-    """A DataLoader that reports skipped files, and refuses to go on when more than 1% of the set is unreadable."""
+    """A DataLoader that reports skipped files, and refuses to go on when more than 1% of the set is unreadable.
+
+    Its state, which Lightning keeps in checkpoints, is the epoch and how many of its batches were given out.
+    """
+
+    position = resumed = (-1, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = self.resumed = tuple(state["position"])
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         skipped: set[str] = set()
         total = len(self.dataset)  # type: ignore[arg-type]
-        for batch in super().__iter__():
+        first = 0
+        if isinstance(self.sampler, TrainingSampler):
+            first = self.resumed[1] if self.resumed[0] == self.sampler.epoch else 0
+            self.sampler.start = first * (self.batch_size or 1)
+        for number, batch in enumerate(super().__iter__(), first + 1):
+            self.position = (getattr(self.sampler, "epoch", -1), number)
             if "error" in batch:
                 raise batch["error"]
             for error in batch.pop("failures", ()):
@@ -93,8 +113,22 @@ class Loader(DataLoader[Any]):
 
 
 def start_worker(_: int) -> None:
-    """A worker is one of several: OpenCV and torch get one thread in it."""
+    """A worker is one of several: OpenCV and torch get one thread in it, and its process alone says when it ends.
+
+    A terminal's Ctrl-C and a cluster's SIGTERM reach the workers too, while the run still takes its last step.
+    """
     import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # elsewhere nobody can tell who sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=obey_parent, daemon=True).start()
+
+
+def obey_parent() -> None:
+    """Ends this process where the SIGTERM is its parent's."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

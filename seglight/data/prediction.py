@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,3 +21,12 @@ def palette_image(mask: NDArray[np.uint8], palette: Sequence[tuple[int, int, int
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8), mode=None)
     image.putpalette([channel for colour in colours for channel in colour])
     return image
+
+
+def prediction_file(folder: str | Path, name: str) -> Path:
+    """`folder`/`name`.png, its folder made; ValueError where a data set's list names an image that leads out of it."""
+    path = Path(folder) / f"{name}.png"
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise ValueError(f"the image {name} leads out of {folder}, where predictions go; expected a name inside it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

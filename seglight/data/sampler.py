@@ -30,6 +30,7 @@ class TrainingSampler(Sampler[Key]):
     def __init__(self, length: int, seed: int, replacement: bool = False) -> None:
         self.length, self.seed, self.replacement = length, seed, replacement
         self.epoch = 0
+        self.start = 0  # images of this rank's share to leave out: a run that was stopped has seen them
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -38,7 +39,7 @@ class TrainingSampler(Sampler[Key]):
         rank, world = rank_and_world()
         random = np.random.default_rng((self.seed, self.epoch))
         epoch = self.epoch
-        for index in self.order(random, len(self) * world)[rank::world]:
+        for index in self.order(random, len(self) * world)[rank::world][self.start :]:
             yield epoch, int(index)
 
     def order(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:

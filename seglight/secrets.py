@@ -1,0 +1,30 @@
+"""Keys and tokens do not belong in a config: it is kept in the run directory and sent to the logger."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from omegaconf import DictConfig, OmegaConf
+
+from seglight.trust import leaves
+
+NAMES = re.compile(r"(^|[_.-])(api_?key|key|secret|token|password|passwd|credentials?)$", re.IGNORECASE)
+IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")  # user:password@
+SHORTEST = 20  # characters of a value that is looked for: tokens are longer, a password can be a word that occurs
+
+
+def refuse_secrets(cfg: DictConfig, environment: Mapping[str, str] = os.environ) -> None:
+    """ValueError where a key is named like a secret, or a value holds one of the environment's; it is not repeated."""
+    named = {name: value for name, value in environment.items() if NAMES.search(name) and len(value) >= SHORTEST}
+    secrets = {name: value for name, value in named.items() if not value.startswith("/")}  # a key's file is no key
+    advice = "a run directory keeps its config, so no secret may be in it: set the program's environment variable"
+    for key, value in leaves(OmegaConf.to_container(cfg)):
+        if not isinstance(value, str) or not value:
+            continue
+        name = next((name for name, secret in secrets.items() if secret in value), None)
+        if name is not None:
+            raise ValueError(f"{key} holds the value of ${name}; {advice}")
+        if NAMES.search(key) or IN_ADDRESS.search(value):
+            raise ValueError(f"{key} holds a key or password; {advice} (WANDB_API_KEY, AWS_PROFILE, ...)")
