@@ -1,5 +1,7 @@
 """Kills runs at random moments with SIGKILL, resumes them, and compares each with the run that nobody stopped.
 
+Every fourth one is killed while a checkpoint is being written.
+
     python experiments/robustness/kill_table.py [FOLDER] [--kills 20] [--seed 0] [OPTION=VALUE ...]
 
 prints one row a kill and exits with 1 where a resumed run differs from the uninterrupted one.
@@ -21,7 +23,7 @@ from typing import Any
 import torch
 
 SMALL = (
-    "data=shapes", "data.train_images=24", "data.val_images=8", "data.size=64", "data.crop_size=64",
+    "data=shapes", "data.train_images=96", "data.val_images=16", "data.size=64", "data.crop_size=64",
     "data.batch_size=4", "data.num_workers=1", "trainer.max_epochs=4", "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 )  # fmt: skip
@@ -81,12 +83,26 @@ def kill_at(seconds: float, process: subprocess.Popen[str]) -> bool:
         return True
 
 
+def kill_while_writing(nth: int, run: Path, process: subprocess.Popen[str]) -> bool:
+    """SIGKILL as soon as the nth checkpoint file begins to be written; False where the process had ended before."""
+    seen, there = 0, False
+    while process.poll() is None:
+        before, there = there, any(run.glob("checkpoints/.*.partial"))
+        seen += there and not before
+        if seen == nth:
+            process.kill()
+            process.wait()
+            return True
+        time.sleep(0.0005)
+    return False
+
+
 def state(run: Path) -> str:
     """What the dead process left: the checkpoints with their epochs, and files it was writing."""
     if not (run / "config.yaml").is_file():
         return "no run yet"
     whole = {p.stem: torch.load(p, weights_only=True)["epoch"] + 1 for p in sorted(run.glob("checkpoints/*.ckpt"))}
-    partial = [p.name for p in (*run.glob("checkpoints/.*"), *run.glob(".*.partial"), *run.glob(".summary*"))]
+    partial = [p.name.split(".partial")[0].rsplit(".", 1)[0][1:] for p in run.rglob(".*.partial")]
     text = ", ".join(f"{name} of epoch {epoch}" for name, epoch in whole.items()) or "no checkpoint"
     return text + "".join(f", half-written {name}" for name in partial)
 
@@ -103,11 +119,16 @@ def main() -> None:
     length = time.monotonic() - began
     moments = random.Random(arguments.seed)
     failed = 0
-    print("| kill | seconds after the start | what lay there | resumed from | bit-identical |\n|---|---|---|---|---|")
+    print("| kill | when | what lay there | resumed from | bit-identical |\n|---|---|---|---|---|")
     for number in range(1, arguments.kills + 1):
         run = folder / f"{number:02d}"
-        moment = moments.uniform(0.0, length)
-        killed = kill_at(moment, start(run, *SMALL, *options, f"hydra.run.dir={run}"))
+        process = start(run, *SMALL, *options, f"hydra.run.dir={run}")
+        if number % 4:
+            seconds = moments.uniform(0.0, length)
+            moment, killed = f"after {seconds:.2f} of {length:.2f} s", kill_at(seconds, process)
+        else:
+            nth = moments.randint(1, 6)
+            moment, killed = f"while checkpoint file {nth} was written", kill_while_writing(nth, run, process)
         left = state(run) if killed else "the run had ended"
         epoch = left.split("last of epoch ")[1].split(",")[0] if "last of" in left else "the start"
         again = [f"resume={run}"] if (run / "config.yaml").is_file() else [*SMALL, *options, f"hydra.run.dir={run}"]
@@ -116,7 +137,7 @@ def main() -> None:
         failed += bool(found)
         answer = "yes" if not found else f"no: {', '.join(found)}"
         source = f"epoch {epoch}" if epoch.isdigit() else epoch
-        print(f"| {number} | {moment:.2f} of {length:.2f} | {left} | {source} | {answer} |", flush=True)
+        print(f"| {number} | {moment} | {left} | {source} | {answer} |", flush=True)
     sys.exit(bool(failed))
 
 
