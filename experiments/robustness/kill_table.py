@@ -27,11 +27,11 @@ SMALL = (
     "data.batch_size=4", "data.num_workers=1", "trainer.max_epochs=4", "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 )  # fmt: skip
-TIMES = ("train_seconds", "images_per_second")
+NOT_COMPARED = ("train_seconds", "images_per_second", "git_commit")
 
 
 def differences(run: Path, other: Path) -> list[str]:
-    """What two runs differ in, apart from times: checkpoints, scores, logged values."""
+    """What two runs differ in, apart from times and the commit: checkpoints, scores, logged values."""
     found = []
     for which in ("best", "last"):
         first, second = (torch.load(r / "checkpoints" / f"{which}.ckpt", weights_only=True) for r in (run, other))
@@ -39,7 +39,7 @@ def differences(run: Path, other: Path) -> list[str]:
             if not equal(first[part], second[part]):
                 found.append(f"{which}.ckpt {part}")
     first, second = (json.loads((r / "summary.json").read_text()) for r in (run, other))
-    found += [f"summary.json {key}" for key in {*first, *second} - set(TIMES) if first.get(key) != second.get(key)]
+    found += [f"summary.json {key}" for key in {*first, *second} - set(NOT_COMPARED) if first.get(key) != second.get(key)]
     if logged(run) != logged(other):
         found.append("metrics.csv")
     return found
