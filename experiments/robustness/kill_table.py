@@ -39,7 +39,8 @@ def differences(run: Path, other: Path) -> list[str]:
             if not equal(first[part], second[part]):
                 found.append(f"{which}.ckpt {part}")
     first, second = (json.loads((r / "summary.json").read_text()) for r in (run, other))
-    found += [f"summary.json {key}" for key in {*first, *second} - set(NOT_COMPARED) if first.get(key) != second.get(key)]
+    keys = {*first, *second} - set(NOT_COMPARED)
+    found += [f"summary.json {key}" for key in sorted(keys) if first.get(key) != second.get(key)]
     if logged(run) != logged(other):
         found.append("metrics.csv")
     return found
