@@ -29,6 +29,7 @@ from seglight.checkpoint import AtomicCheckpointIO
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
 from seglight.exhausted import exhaustion_explained
+from seglight.features import FeatureData
 from seglight.launch import SECONDS_TO_STOP, local_ranks
 from seglight.ranks import end_with_parent, environment, rank, stop_in_time
 from seglight.runs import Run
@@ -72,8 +73,10 @@ def train_and_evaluate(run: Run) -> None:
     if hasattr(loss, "set_class_counts"):
         loss.set_class_counts(data.class_counts(data.train_split))
     task.net.to(memory_format=task.memory_format)
+    if getattr(data, "features", None):
+        data = FeatureData(data, task, run.path / "features")
     if cfg.compile:
-        task.net.compile()  # in place: the checkpoint's keys stay those of the network
+        compile_net(task.net, "inductor" if cfg.compile is True else cfg.compile)
     folder = run.path / "checkpoints"
     best = L.pytorch.callbacks.ModelCheckpoint(
         folder, filename="best", monitor="val/miou", mode="max", enable_version_counter=False
@@ -110,8 +113,20 @@ def train_and_evaluate(run: Run) -> None:
     except SIGTERMException:
         raise Stopped(stopping.signal or signal.SIGTERM) from None
     finally:
+        if isinstance(data, FeatureData):
+            data.close()
         if "wandb" in cfg.logger:
             finish_wandb(run, sys.exception())
+
+
+def compile_net(net: Any, backend: str) -> None:
+    """torch.compile, in place: the checkpoint's keys stay those of the network. Training has entries of its own."""
+    if backend not in (known := torch.compiler.list_backends(exclude_tags=())):
+        raise ValueError(f"compile={backend}: true, false or a backend of torch.compile ({', '.join(known)})")
+    net.compile(backend=backend)
+    for name in ("training_pairs", "pairs_of_maps", "decode"):
+        if hasattr(net, name):
+            setattr(net, name, torch.compile(getattr(net, name), backend=backend))
 
 
 def build_task(cfg: DictConfig, data: Any, net: torch.nn.Module | None = None) -> SegmentationTask:

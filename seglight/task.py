@@ -61,12 +61,7 @@ class SegmentationTask(L.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = batch["image"].contiguous(memory_format=self.memory_format)
-        masks = batch["mask"].long()
-        pairs = (
-            self.net.training_pairs(images, masks)  # type: ignore[operator]
-            if hasattr(self.net, "training_pairs")
-            else [(self.net(images), masks, 1.0)]
-        )
+        pairs = self.pairs(images, batch["mask"].long(), batch.get("maps"))
         loss: Tensor = sum(weight * self.loss(logits.float(), labels) for logits, labels, weight in pairs)  # type: ignore[assignment]
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -76,6 +71,15 @@ class SegmentationTask(L.LightningModule):
             )
         self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, batch_size=len(images))
         return loss
+
+    def pairs(self, images: Tensor, masks: Tensor, maps: list[Tensor | None] | None) -> list[Any]:
+        """What the loss is computed on: (logits, labels, weight)s; of the encoder's maps where they are kept."""
+        net: Any = self.net
+        if maps is not None:
+            return list(net.pairs_of_maps(maps, masks))
+        if hasattr(net, "training_pairs"):
+            return list(net.training_pairs(images, masks))
+        return [(net(images), masks, 1.0)]
 
     def configure_optimizers(self) -> Any:
         optimizer = self.recipe(self.net, self.policy)
@@ -91,7 +95,10 @@ class SegmentationTask(L.LightningModule):
         self.metrics.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        prediction = self.predict(batch["image"])
+        if "maps" in batch:  # the encoder's, kept by data.cache=features
+            prediction: Tensor = self.net.decode(batch["maps"], batch["mask"].shape[-2:]).argmax(1)  # type: ignore[operator]
+        else:
+            prediction = self.predict(batch["image"])
         self.metrics.update(prediction, batch["mask"])
         return prediction
 

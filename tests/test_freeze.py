@@ -15,8 +15,10 @@ from torch import nn
 
 import seglight
 from seglight.config import build
+from seglight.fit import fit
 from seglight.freeze import NEVER, FreezePolicy, parts
 from seglight.optim import Recipe
+from seglight.runs import Run
 from seglight.schedule import Schedule
 from tests.conftest import QUICK, REPO, Command
 
@@ -155,6 +157,47 @@ def test_more_stages_than_there_are_is_refused(net: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"freeze\.n=9: this encoder has 5 stages"):
         policy("stages", "freeze.n=9").frozen(net, 0)
     assert NEVER > 10**6
+
+
+SMALL = (
+    *(option for option in QUICK if not option.startswith("data.batch_size")), "augment=none", "model=unet",
+    "encoder.channels=[8,16,16]", "encoder.dropout=0", "freeze=gradual", "optim=sgd", "schedule=poly",
+    "trainer.max_epochs=3", "predictions=0",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gradual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights that a gradual schedule ends with."""
+    return trained(tmp_path_factory.mktemp("gradual") / "run", *SMALL, "data.batch_size=4")
+
+
+def trained(folder: Path, *overrides: str) -> dict[str, torch.Tensor]:
+    fit(Run.create(folder, seglight.compose(*overrides), list(overrides)))
+    return Run(folder).weights("last")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["data.batch_size=4", "compile=aot_eager"], ["data.batch_size=2", "trainer.accumulate_grad_batches=2"]],
+    ids=["compiled", "accumulated"],
+)
+def test_a_gradual_run_compiled_or_in_smaller_batches_ends_the_same(
+    options: list[str], gradual: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    weights = trained(tmp_path / "run", *SMALL, *options)
+    for name in gradual:
+        torch.testing.assert_close(weights[name], gradual[name], rtol=1e-4, atol=1e-6)
+
+
+def test_the_compiled_training_step_is_what_runs(tmp_path: Path) -> None:
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    trained(tmp_path / "run", *SMALL, "data.batch_size=4", "freeze=stages", "freeze.n=2", "compile=aot_eager")
+    frames = torch._dynamo.utils.counters["frames"]
+    assert frames["ok"] == frames["total"] == 2  # a step of training, and an evaluation: one graph each
+    with pytest.raises(ValueError, match=r"compile=induktor: true, false or a backend"):
+        trained(tmp_path / "other", *SMALL, "data.batch_size=4", "compile=induktor")
 
 
 def test_a_run_killed_in_a_gradual_schedule_and_resumed_equals_the_uninterrupted_one(

@@ -29,6 +29,7 @@ from seglight.data.source import Source
 from seglight.data.workers import worker_count
 
 Colour = tuple[int, int, int]
+FEATURES = {"features": "auto", "features_ram": "ram", "features_disk": "disk"}
 
 
 class SegmentationData(LightningDataModule):
@@ -78,9 +79,10 @@ class SegmentationData(LightningDataModule):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"data.on_error={on_error}; expected raise or skip")
         self.on_error = on_error
-        if cache not in (None, "none", "disk", "ram"):
-            raise ValueError(f"data.cache={cache}; expected null, disk or ram")
-        self.cache = None if cache == "none" else cache
+        if cache not in (None, "none", "disk", "ram", *FEATURES):
+            raise ValueError(f"data.cache={cache}; expected null, disk, ram or {', '.join(FEATURES)}")
+        self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.features
+        self.cache = None if cache == "none" or self.features else cache
         self.cache_dir = Path(cache_dir)
         if num_classes is not None and self.classes and num_classes != len(self.classes):
             raise ValueError(f"data.num_classes={num_classes}; data={self.name} has {len(self.classes)} classes")

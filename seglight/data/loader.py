@@ -50,9 +50,8 @@ class Collate:
         batch: dict[str, Any] = {"image": image[: len(names)], "mask": mask[: len(names)], "name": names}
         return batch | {"failures": failures} if failures else batch
 
-    def different_sizes(self, first: str, mask: Tensor, other: Sample) -> str:
+    def different_sizes(self, first: str, mask: Tensor, other: Any) -> str:
         """Names two images that cannot be stacked."""
-        assert other.mask is not None
         return (
             f"images of different sizes in one batch ({first} {mask.shape[2]} x {mask.shape[1]}, "
             f"{other.name} {other.mask.shape[1]} x {other.mask.shape[0]}); {self.advice}"

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglight.models.geometry import trace
+
+M = TypeVar("M", bound=Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Encoder(nn.Module):
             maps.append(x)
         return maps
 
-    def by_stride(self, maps: Sequence[Tensor]) -> dict[int, Tensor]:
+    def by_stride(self, maps: Sequence[M]) -> dict[int, M]:
         """The features among the stages' maps."""
         return dict(zip(self.stage_strides, maps, strict=True))
 

@@ -5,7 +5,7 @@ Shapes: B batch, K classes, H W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from torch import Tensor, nn
@@ -47,9 +47,19 @@ class EncoderDecoder(nn.Module):
         """What the training loss is computed on: the sum of weight * loss(logits, labels)."""
         if self.aux is None:
             return self.decoder.training_pairs(self.encoder, images, masks)
-        maps, size = self.encoder.maps(images), images.shape[-2:]
-        logits = self.decoder(self.encoder.by_stride(maps), size)
-        return [(logits, masks, 1.0), (self.aux(maps, size), masks, self.aux.weight)]
+        return self.pairs_of_maps(self.encoder.maps(images), masks)
+
+    def pairs_of_maps(self, maps: Sequence[Tensor | None], masks: Tensor) -> list[TrainingPair]:
+        """The same of the encoder's maps [B, C, h, w] of each stage; None where nothing reads it."""
+        pairs: list[TrainingPair] = [(self.decode(maps, masks.shape[-2:]), masks, 1.0)]
+        if self.aux is not None:
+            pairs.append((self.aux(maps, masks.shape[-2:]), masks, self.aux.weight))
+        return pairs
+
+    def decode(self, maps: Sequence[Tensor | None], size: Sequence[int]) -> Tensor:
+        """Logits [B, K, *size] of the encoder's maps."""
+        features = {stride: x for stride, x in self.encoder.by_stride(maps).items() if x is not None}
+        return self.decoder(features, tuple(size))  # type: ignore[no-any-return]
 
     def head_modules(self) -> list[nn.Module]:
         """The score layers: what freeze=head_only trains."""
