@@ -92,7 +92,7 @@ def cells(part: Part) -> list[str]:
         f"{shape[0]:,}" if shape else "-",
         f"{shape[1]} x {shape[2]}" if shape and image else "-",
         "image" if where and where.size == float("inf") else f"{where.size:g}" if where else "-",
-        f"{where.offset:g}" if where else "-",
+        f"{where.offset:g}" if where and where.offset == where.offset else "-",
         f"{part.trainable:,}",
         f"{part.frozen:,}",
         f"{part.gflops:.2f}",

@@ -80,3 +80,13 @@ def test_published_cells_exist_and_the_grid_is_a_table(tmp_path: Path, monkeypat
     assert "| unet_shallow | " in text
     for encoder, decoder, skips in PAPERS:
         compose(*Cell(encoder, decoder, skips).overrides)
+
+
+@pytest.mark.parametrize("name", ["UPerNet", "PSPNet", "FPN"])
+def test_a_decoder_that_pools_the_whole_image_has_the_strides_of_its_sizes(name: str) -> None:
+    net = build_model(
+        compose("encoder=resnet18", "encoder.weights=null", "decoder=smp", f"decoder.name={name}", "skips=none")
+    )
+    for part in anatomy(net, (512, 512)):  # type: ignore[arg-type]
+        if part.where and part.output and len(part.output) == 3 and part.name.startswith("decoder"):
+            assert part.where.stride * part.output[1] == pytest.approx(512), part.name

@@ -14,6 +14,7 @@ import lightning as L
 import torch
 
 import seglight
+from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
 from seglight.metrics import class_table
 from seglight.runs import Run
 
@@ -34,6 +35,7 @@ class RunSummary(L.Callback):
         self.started = 0.0
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        reset_peak_memory()
         if trainer.is_global_zero:
             self.run.update_summary(**facts(pl_module, trainer))
 
@@ -86,6 +88,7 @@ class RunSummary(L.Callback):
             "images_per_second": round(self.images / self.seconds, 3) if self.seconds else 0.0,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
+            "peak_memory_mb": round(peak_memory(trainer.strategy.root_device.type == "cuda") / 1e6, 1),
         }
 
 

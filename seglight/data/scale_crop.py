@@ -9,12 +9,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from albumentations import DualTransform
+from albumentations import CenterCrop, DualTransform
 from numpy.typing import NDArray
 
 from seglight.data.labels import IGNORE_INDEX
 
 IMAGENET_MEAN = (124, 116, 104)  # pads with what normalises to about zero
+
+
+def center_crop(size: int | Sequence[int]) -> CenterCrop:
+    """The centre of `size` (h, w) of an image at its own scale, padded where it is smaller."""
+    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    return CenterCrop(height, width, pad_if_needed=True, fill=IMAGENET_MEAN, fill_mask=IGNORE_INDEX)
 
 
 class RandomScaleCrop(DualTransform):  # type: ignore[misc]

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H W pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,6 +77,11 @@ def anatomy(net: EncoderDecoder, size: tuple[int, int]) -> list[Part]:
     for stage, offset in zip(stages, net.encoder.stage_offsets, strict=True):
         if stage.where:
             stage.where = replace(stage.where, offset=offset)
+    for part in layers:
+        if part.where and part.output and len(part.output) == 3 and math.isinf(part.where.size):
+            stride = size[0] / part.output[1]
+            if not 0.5 < part.where.stride / stride < 2:  # globally pooled maps in it, stretched again, led astray
+                part.where = replace(part.where, stride=stride, offset=math.nan)
     for part, flops in attributed(net, parts, counter):
         part.gflops += flops / 1e9
     return parts

@@ -1,0 +1,28 @@
+"""The most memory a run has needed: of its GPU, or of its process where it trains on a CPU."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+
+def reset_peak_memory() -> None:
+    """Measures from now on; where the system cannot forget a process's peak, from its start."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    if (clear := Path("/proc/self/clear_refs")).exists():
+        clear.write_text("5")
+
+
+def peak_memory(on_gpu: bool = False) -> int:
+    """Bytes: allocated on this process's GPU, or resident in memory."""
+    if on_gpu:
+        return torch.cuda.max_memory_allocated()
+    if (status := Path("/proc/self/status")).exists():
+        lines = status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
