@@ -16,11 +16,10 @@ import torch
 import torch.distributed as dist
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from seglight.data.cache import available_memory, refuse_too_large
 from seglight.data.datamodule import SegmentationData
-from seglight.data.loader import Collate
+from seglight.data.loader import Collate, Loader
 from seglight.data.progress import progress_bar
 from seglight.data.sampler import rank_and_world
 from seglight.data.variants import Variants
@@ -52,7 +51,7 @@ class FeatureData(LightningDataModule):
                 f"data.cache=features keeps each image's maps: {error}; set augment=none or augment=flip"
             ) from error
         self.cache = "features"
-        self.loaders: dict[str, DataLoader[Any]] = {}
+        self.loaders: dict[str, Loader] = {}
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
 
     def __getattr__(self, name: str) -> Any:
@@ -85,14 +84,14 @@ class FeatureData(LightningDataModule):
         if rank_and_world()[0] == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def stored(self, title: str, loader: Any, variants: Variants, epochs: int) -> DataLoader[Any]:
+    def stored(self, title: str, loader: Any, variants: Variants, epochs: int) -> Loader:
         """A loader like `loader` whose batches have maps; what it needs is made on first use."""
         if title not in self.loaders:
             dataset = loader.dataset
             keys = views(variants, dataset.seed, len(dataset), epochs)
             records = self.make(title, dataset, list(keys.values()))
             stored = StoredFeatures(dict(zip(keys, records, strict=True)), variants, dataset.seed)
-            self.loaders[title] = DataLoader(
+            self.loaders[title] = Loader(
                 stored,
                 batch_size=loader.batch_size,
                 sampler=loader.sampler,

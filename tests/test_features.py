@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,9 @@ from seglight.data.variants import Variants
 from seglight.fit import fit
 from seglight.models.encoder import Encoder
 from seglight.runs import Run
-from tests.conftest import QUICK, Command
+from tests.conftest import QUICK, REPO, Command
 from tests.test_launch import TWO_RANKS
+from tests.test_survive import STOPS
 
 FROZEN = (
     *QUICK,
@@ -101,6 +106,23 @@ def test_two_ranks_share_the_files_and_end_like_one_process(command: Command, tm
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert_same(one, Run(tmp_path / "two"))
     assert not (tmp_path / "two" / "features").exists()
+
+
+@pytest.mark.slow
+def test_a_run_stopped_in_an_epoch_goes_on_with_the_next_batch(command: Command, tmp_path: Path) -> None:
+    options = [*FROZEN, "model=fcn8s", "data.cache=features"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert command("train", *options, f"hydra.run.dir={whole}").returncode == 0
+    code = STOPS.format(step="training_step", nth=3, number=int(signal.SIGTERM))
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *options, f"hydra.run.dir={stopped}"],
+        env={**os.environ, "PYTHONPATH": str(REPO)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 128 + signal.SIGTERM, answer.stderr
+    answer = command("train", f"resume={stopped}")
+    assert answer.returncode == 0, answer.stderr
+    first, second = Run(whole).weights("last"), Run(stopped).weights("last")
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(
