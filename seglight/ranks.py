@@ -41,12 +41,29 @@ def world_size() -> int:
 def environment() -> Any:
     """What Lightning reads ranks from; said outright, for it would guess from variables that a sweep's job inherits."""
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    if by_torchrun():
-        return TorchElasticEnvironment()
-    return SLURMEnvironment(auto_requeue=False) if started_by_others() else LightningEnvironment()
+    if not started_by_others():
+        return LightningEnvironment()
+    if not by_torchrun():
+        os.environ.update(variables_of_srun())
+    return TorchElasticEnvironment()
+
+
+def variables_of_srun() -> dict[str, str]:
+    """torchrun's variables in a task of srun's; Lightning's own reader of them refuses `srun -n`."""
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    slurm = {name.removeprefix("SLURM_"): value for name, value in os.environ.items() if name.startswith("SLURM_")}
+    step = int(slurm["JOB_ID"]) + 97 * int(slurm["STEP_ID"])  # jobs that share a machine differ in their ports
+    first = SLURMEnvironment.resolve_root_node_address(slurm["STEP_NODELIST"])
+    return {
+        "RANK": slurm["PROCID"],
+        "LOCAL_RANK": slurm["LOCALID"],
+        "WORLD_SIZE": slurm["STEP_NUM_TASKS"],
+        "MASTER_ADDR": os.environ.get("MASTER_ADDR", first if int(slurm["STEP_NUM_NODES"]) > 1 else "127.0.0.1"),
+        "MASTER_PORT": os.environ.get("MASTER_PORT", str(15000 + 2 * (step % 8000))),
+    }
 
 
 class Meeting:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import CompactHydraException
+
 from hydra_plugins.seglight.job_launcher import JobLauncher, missing
 
 log = logging.getLogger(__name__)
@@ -37,10 +39,13 @@ class SlurmJobs(JobLauncher):
         from seglight.job import ended
 
         folder = Path(self.config.hydra.sweep.dir).absolute() / "slurm"
-        executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=self.max_num_timeout)
         plain = {n: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for n, v in self.parameters.items()}
-        executor.update_parameters(name=self.config.hydra.job.name, stderr_to_stdout=True, **plain)
-        jobs = executor.map_array(SlurmJob(), [str(path.absolute()) for path in paths])
+        try:
+            executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=self.max_num_timeout)
+            executor.update_parameters(name=self.config.hydra.job.name, stderr_to_stdout=True, **plain)
+            jobs = executor.map_array(SlurmJob(), [str(path.absolute()) for path in paths])
+        except (RuntimeError, submitit.core.utils.FailedJobError) as error:
+            raise CompactHydraException(f"error: hydra/launcher=slurm: {error}") from error
         waiting = {job.job_id: path for job, path in zip(jobs, paths, strict=True)}
         log.info("submitted: %s; output in %s", ", ".join(waiting), folder)
         try:
