@@ -1,6 +1,6 @@
 """Seconds that each launcher adds to a job: sweeps of 1 and of 4 jobs, one at a time; writes results.md.
 
-    python measure.py [LAUNCHER ...]        slurm needs a cluster, ray its package
+python measure.py [LAUNCHER ...]        slurm needs a cluster, ray its package
 """
 
 import os
