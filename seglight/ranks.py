@@ -77,24 +77,19 @@ class Meeting:
         port = ranks.main_port + (not torchruns)  # the port itself will be the process group's
         host = rank() == 0 and not torchruns
         self.store = TCPStore(ranks.main_address, port, None, host, PATIENCE, wait_for_workers=False)
-        self.attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+        self.key = f"seglight/run/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
         self.said = False
 
     def say(self, run: Path | None) -> None:
         """Rank 0: the run's directory; None where there is none to take part in. The first word counts."""
         if not self.said:
-            self.store.set(f"seglight/run/{self.attempt}", str(run.absolute()) if run else "")
+            self.store.set(self.key, str(run.absolute()) if run else "")
             self.said = True
 
     def hear(self) -> Path | None:
         """The others: what rank 0 said, once it did."""
-        said = self.store.get(f"seglight/run/{self.attempt}").decode()
+        said = self.store.get(self.key).decode()
         return Path(said) if said else None
-
-    def before_restart(self) -> Path | None:
-        """The directory of the attempt that torchrun started anew."""
-        key = f"seglight/run/{self.attempt - 1}"
-        return Path(self.store.get(key).decode()) if self.attempt and self.store.check([key]) else None
 
 
 def end_with_parent() -> None:

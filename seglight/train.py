@@ -44,8 +44,6 @@ def main() -> None:
         if rank() > 0:
             join(meeting)
             return
-        if again := meeting.before_restart():
-            sys.argv[1:] = [f"resume={again}"]
     try:
         for argument in sys.argv[1:]:
             if argument.startswith("resume_sweep=") and argument != "resume_sweep=null":
