@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from hydra_plugins.seglight.in_turn import be_the_default
 from seglight.command import run_command
+from seglight.launchers import register
 from seglight.ranks import Meeting, rank, started_by_others
 
 
@@ -51,7 +51,7 @@ def main() -> None:
                 sys.argv[1:] = ["-m", *sys.argv[1:], "hydra/sweeper=resume", f"hydra.sweep.dir={folder}"]
             if argument.startswith("resume=") and argument != "resume=null":
                 in_its_folder(argument.removeprefix("resume="))
-        be_the_default()
+        register()
         run_command("train", lambda cfg: train(cfg, meeting))
     finally:
         if meeting:

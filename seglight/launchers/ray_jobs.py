@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra_plugins.seglight.job_launcher import JobLauncher, missing
+from seglight.launchers.job_launcher import JobLauncher, missing
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.errors import CompactHydraException
 
-from hydra_plugins.seglight.job_launcher import JobLauncher, missing
+from seglight.launchers.job_launcher import JobLauncher, missing
 
 log = logging.getLogger(__name__)
 

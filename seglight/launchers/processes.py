@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hydra_plugins.seglight.job_launcher import JobLauncher
+from seglight.launchers.job_launcher import JobLauncher
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,25 @@
+"""How the jobs of a sweep are launched and chosen: Hydra's launchers and sweepers of seglight."""
+
+from __future__ import annotations
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+
+
+def register() -> None:
+    """Makes them known to Hydra, and `InTurn` its default launcher in this program.
+
+    Hydra takes launchers from a package called hydra_plugins alone; under that name the configs ask for these.
+    """
+    from seglight.launchers.in_turn import InTurn
+    from seglight.launchers.optuna_search import OptunaSearch
+    from seglight.launchers.processes import Processes
+    from seglight.launchers.ray_jobs import RayJobs
+    from seglight.launchers.resume_sweep import ResumeSweep
+    from seglight.launchers.slurm_jobs import SlurmJobs
+
+    known = Plugins.instance().class_name_to_class
+    for kind in (InTurn, OptunaSearch, Processes, RayJobs, ResumeSweep, SlurmJobs):
+        known[f"hydra_plugins.seglight.{kind.__name__}"] = kind
+    node = {"_target_": "hydra_plugins.seglight.InTurn"}
+    ConfigStore.instance().store(group="hydra/launcher", name="basic", node=node, provider="seglight")
