@@ -103,6 +103,8 @@ def put(file: BinaryIO, tensor: Tensor | None) -> Place:
 
 def read(path: Path, index: Iterable[tuple[str, list[Place]]]) -> list[Record]:
     """The records of a file, their tensors in its memory map."""
+    if path.stat().st_size == 0:  # a rank without a share
+        return []
     content = torch.from_numpy(np.memmap(path, np.uint8, mode="c"))
 
     def get(place: Place) -> Any:

@@ -117,6 +117,8 @@ class FeatureData(LightningDataModule):
             count = f"{len(dataset)} images" + (f" in {len(keys)} views" if len(keys) != len(dataset) else "")
             say = f"data.cache=features: {title}, {count}, about {readable(size)}"
             kind = self.data.features
+            if kind == "ram" and world > 1:
+                raise ValueError("data.cache=features_ram: several ranks share a file; set data.cache=features")
             if kind == "ram" or (kind == "auto" and world == 1 and size < MEMORY_SHARE * available_memory()):
                 refuse_too_large(size, available_memory(), say, "memory; data.cache=features_disk needs none")
                 log.info("%s in memory", say)

@@ -248,7 +248,8 @@ def take_part(run: Run) -> None:
         run.record_end("interrupted")
         raise
     except Exception as error:
-        run.record_end("failed", error=message(error))
+        if run.summary["status"] != "failed":  # else another rank's error came first, and this one may be of its end
+            run.record_end("failed", error=message(error))
         log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
         sys.exit(1)
 

@@ -53,22 +53,16 @@ class Run:
     def resume(cls, path: str | Path, overrides: list[str]) -> Run:
         """A run that goes on from its last checkpoint, or starts again where it has none yet.
 
-        `key=value` overrides change its config, groups stay as they were; `trust=true` is as `load_run`'s.
+        `key=value` overrides change its config and what follows from them; groups and the network stay as they were.
+        `trust=true` is as `load_run`'s.
         """
         from seglight.checkpoint import replace_damaged
+        from seglight.resuming import change
         from seglight.secrets import refuse_secrets
 
         run = load_run(path, trust="trust=true" in overrides)
         cfg = run.cfg
-        OmegaConf.set_struct(cfg, True)
-        for override in overrides:
-            if override.startswith("trust="):
-                continue
-            key, _, value = override.lstrip("+").partition("=")
-            if OmegaConf.is_config(OmegaConf.select(cfg, key)):
-                raise ValueError(f"resume={path} {override}: a resumed run keeps its {key}; only keys in it change")
-            OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
-        OmegaConf.set_struct(cfg, False)
+        change(cfg, run.overrides, [o for o in overrides if not o.startswith("trust=")], f"resume={path}")
         cfg.resume = str(path)
         refuse_secrets(cfg)
         with run.locked():

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
 from seglight.trust import leaves
 
-NAMES = re.compile(r"(^|[_.-])(api_?key|key|secret|token|password|passwd|credentials?)$", re.IGNORECASE)
+NAMES = re.compile(
+    r"(^|[_.-])((api|access|secret|private)_?key(_?id)?|key|secrets?|tokens?|password|passwd|credentials?)$",
+    re.IGNORECASE,
+)
+PASSWORDS = re.compile(r"(^|[_.-])(secrets?|password|passwd)$", re.IGNORECASE)
+SNAKE = re.compile(r"(?<=[a-z])(?=[A-Z])")  # apiToken is api_Token
 IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")  # user:password@
 SHORTEST = 20  # characters of a value that is looked for: tokens are longer, a password can be a word that occurs
 
@@ -21,10 +26,19 @@ def refuse_secrets(cfg: DictConfig, environment: Mapping[str, str] = os.environ)
     secrets = {name: value for name, value in named.items() if not value.startswith("/")}  # a key's file is no key
     advice = "a run directory keeps its config, so no secret may be in it: set the program's environment variable"
     for key, value in leaves(OmegaConf.to_container(cfg)):
-        if not isinstance(value, str) or not value:
+        if value is None or isinstance(value, bool) or value == "":
             continue
-        name = next((name for name, secret in secrets.items() if secret in value), None)
+        text = str(value)
+        name = next((name for name, secret in secrets.items() if secret in text), None)
         if name is not None:
             raise ValueError(f"{key} holds the value of ${name}; {advice}")
-        if NAMES.search(key) or IN_ADDRESS.search(value):
+        names = NAMES if isinstance(value, str) else PASSWORDS  # num_tokens=4 is none
+        if names.search(SNAKE.sub("_", key)) or IN_ADDRESS.search(text):
             raise ValueError(f"{key} holds a key or password; {advice} (WANDB_API_KEY, AWS_PROFILE, ...)")
+
+
+def refuse_typed_secrets(arguments: Sequence[str]) -> None:
+    """The same of a command line's overrides, before Hydra keeps them."""
+    typed = [argument.lstrip("+").partition("=") for argument in arguments if "=" in argument]
+    values = {key: int(value) if value.isdigit() else value.replace("${", "$ {") for key, _, value in typed}
+    refuse_secrets(OmegaConf.create(values))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from seglight.freeze import FreezePolicy
 from seglight.inference import Inference
@@ -46,6 +47,7 @@ class SegmentationTask(L.LightningModule):
         self.inference = inference or Inference()
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.seed = seed
+        self.settings: list[dict[str, Any]] = []  # of the optimizer's groups, as the config has them
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def forward(self, images: Tensor) -> Tensor:
@@ -53,6 +55,13 @@ class SegmentationTask(L.LightningModule):
         return logits
 
     # training
+
+    def on_train_start(self) -> None:
+        """The config's rates and decay, which a resumed run may have changed, in place of the checkpoint's."""
+        optimizer, scheduler = self.trainer.optimizers[0], cast(LambdaLR, self.lr_schedulers())
+        scheduler.base_lrs = [settings["initial_lr"] for settings in self.settings]
+        for group, settings, factor in zip(optimizer.param_groups, self.settings, scheduler.lr_lambdas, strict=True):
+            group.update(settings, lr=settings["initial_lr"] * factor(scheduler.last_epoch))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # What the network draws (dropout, sampled pixels) is a function of (seed, step, rank): resumes repeat it.
@@ -87,6 +96,7 @@ class SegmentationTask(L.LightningModule):
         batches = max(int(self.trainer.num_training_batches), 1)
         steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)
         scheduler = self.schedule(optimizer, total, steps_per_epoch)
+        self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     # evaluation

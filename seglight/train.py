@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from seglight.command import run_command
 from seglight.launchers import register
 from seglight.ranks import Meeting, rank, started_by_others
+from seglight.secrets import refuse_typed_secrets
 
 
 def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
@@ -37,8 +38,15 @@ def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
 
 def main() -> None:
     meeting = None
+    try:
+        refuse_typed_secrets(sys.argv[1:])
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    multirun = {"-m", "--multirun"} & set(sys.argv)
+    if multirun and any(a.startswith("resume=") and a != "resume=null" for a in sys.argv):
+        sys.exit("error: resume=RUN continues one run, without -m; resume_sweep=FOLDER those of a sweep")
     if started_by_others():
-        if {"-m", "--multirun"} & set(sys.argv):
+        if multirun or any(a.startswith("resume_sweep=") for a in sys.argv):
             sys.exit("error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun")
         meeting = Meeting()
         if rank() > 0:

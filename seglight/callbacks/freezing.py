@@ -18,6 +18,8 @@ class Freezing(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         if stage == "fit":
+            if pl_module.policy.every and isinstance(trainer.strategy, FSDPStrategy):
+                raise ValueError("trainer=fsdp shards what trains from the start: for a gradual freeze use trainer=ddp")
             pl_module.policy.apply(pl_module.net, trainer.current_epoch)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -28,8 +30,6 @@ class Freezing(L.Callback):
         changed = pl_module.policy.apply(pl_module.net, epoch)
         pl_module.net.train()
         strategy: Any = trainer.strategy
-        if changed and isinstance(strategy, FSDPStrategy):
-            raise ValueError("trainer=fsdp shards what trains from the start: for a gradual freeze use trainer=ddp")
         if changed and isinstance(strategy, DDPStrategy):
             strategy.model.reducer._remove_autograd_hooks()  # type: ignore[union-attr,operator]
             strategy.model = strategy._setup_model(pl_module)

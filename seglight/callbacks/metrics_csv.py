@@ -15,7 +15,7 @@ class MetricsCSV(CSVLogger):
     def __init__(self, save_dir: Path, steps: int, **settings: Any) -> None:
         path = save_dir / "metrics.csv"
         rows = list(csv.DictReader(path.open(newline=""))) if path.is_file() else []
-        rows = [row for row in rows if int(row["step"]) < steps]
+        rows = [row for row in rows if (row.get("step") or "").isdigit() and int(row["step"]) < steps]  # some are torn
         super().__init__(save_dir, **settings)
         if rows:
             self.experiment.metrics = rows

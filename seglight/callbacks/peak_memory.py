@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,8 +14,8 @@ def reset_peak_memory() -> None:
     """Measures from now on; where the system cannot forget a process's peak, from its start."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    if (clear := Path("/proc/self/clear_refs")).exists():
-        clear.write_text("5")
+    with suppress(OSError):  # not every system has it, nor lets a process write it
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory(on_gpu: bool = False) -> int:
@@ -22,7 +23,8 @@ def peak_memory(on_gpu: bool = False) -> int:
     if on_gpu:
         return torch.cuda.max_memory_allocated()
     if (status := Path("/proc/self/status")).exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        if peaks:
+            return int(peaks[0].split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

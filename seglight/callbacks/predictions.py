@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from seglight.callbacks.summary import RunSummary
+from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
 
 GAP = 4  # pixels between the panels
@@ -59,7 +59,7 @@ class Predictions(L.Callback):
         for name, (image, mask, pred) in self.examples.items():
             panels = [image, overlay(image, mask, palette), overlay(image, pred, palette)]
             picture = side_by_side(panels, ("image", "ground truth", "prediction"))
-            picture.save(folder / f"{Path(name).name}.png")
+            picture.save(prediction_file(folder, name))
 
 
 def from_all_ranks(examples: dict[str, Example]) -> dict[str, Example]:

@@ -33,15 +33,19 @@ class Pruning(L.Callback):
 
         self.run = run
         sweep = OmegaConf.load(Path(folder) / "multirun.yaml")
+        target = str(sweep.hydra.sweeper.pruner.get("_target_"))
+        if not target.startswith("optuna.pruners."):
+            raise ValueError(f"{folder}/multirun.yaml: hydra.sweeper.pruner={target} is no pruner of Optuna's")
         pruner = instantiate(sweep.hydra.sweeper.pruner)
         study = optuna.load_study(study_name=STUDY, storage=storage(Path(folder)), pruner=pruner)
         self.trial: Any = optuna.Trial(study, study.trials[number]._trial_id)
+        self.told = study.trials[number].state.is_finished()  # a job of a sweep that is rerun
         self.pruned = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and not self.told:
             self.trial.report(pl_module.scores["val/miou"], trainer.current_epoch)
             last = 0 < (trainer.max_epochs or 0) <= trainer.current_epoch + 1
             self.pruned = not last and self.trial.should_prune()

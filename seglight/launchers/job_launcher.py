@@ -72,8 +72,12 @@ class JobLauncher(Launcher):
 
     def train(self, paths: Sequence[Path]) -> None:
         """`run(paths)`; stopped by Ctrl-C or SIGTERM, it says what has been done and what has not."""
+        from seglight.ranks import started_by_others
         from seglight.sweep import print_report
 
+        if started_by_others():
+            text = "error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun"
+            raise CompactHydraException(text)
         before = signal.signal(signal.SIGTERM, stop)
         try:
             self.run(paths)
@@ -92,10 +96,12 @@ def stop(number: int, frame: Any) -> None:
 def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     """What Hydra's sweepers want of a job: val/miou, NaN where it has none."""
     from seglight.runs import Run
+    from seglight.sweep import DONE
 
     run = Run(path)
     result = JobReturn(overrides=list(overrides), cfg=run.cfg, working_dir=str(path), status=JobStatus.COMPLETED)
-    result.return_value = float(run.summary.get("val/miou", "nan"))
+    done = run.summary["status"] in DONE  # a failed job's score is of whatever it got to
+    result.return_value = float(run.summary.get("val/miou", "nan")) if done else float("nan")
     return result
 
 

@@ -33,7 +33,7 @@ class ResumeSweep(Sweeper):
             raise CompactHydraException("error: resume_sweep needs one of seglight's own launchers")
         overrides = [argument for argument in arguments if not argument.startswith("resume_sweep=")]
         assert self.config is not None
-        folder, paths = Path(self.config.resume_sweep), []
+        folder, paths, left = Path(self.config.resume_sweep), [], 0
         runs = sweep_runs(folder)
         if not runs:
             raise CompactHydraException(f"error: resume_sweep={folder}: no runs are there")
@@ -47,5 +47,7 @@ class ResumeSweep(Sweeper):
                 if overrides and "another process" not in str(error):
                     raise CompactHydraException(f"error: {error}") from error
                 log.warning("left alone: %s", error)
-        log.info("%d of %d jobs are done, %d start", len(runs) - len(paths), len(runs), len(paths))
+                left += 1
+        done = len(runs) - len(paths) - left
+        log.info("%d of %d jobs are done, %d start, %d are left alone", done, len(runs), len(paths), left)
         self.launcher.train(paths)

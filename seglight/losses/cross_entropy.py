@@ -76,7 +76,10 @@ def pixel_weights(class_weights: Tensor, labels: Tensor) -> Tensor:
 
 
 def median_frequency(counts: Tensor) -> Tensor:
-    """Weights [K]: the median class's share over the class's own (Eigen & Fergus 2015); 0 for an absent one."""
+    """Weights [K]: the median class's share of all labelled pixels over the class's own; 0 for an absent one.
+
+    After Eigen & Fergus (2015, section 6.3.2), whose shares, which `check` prints, are of the images with the class.
+    """
     counts = counts.double()
     present = counts > 0
     return torch.where(present, counts[present].median() / counts.clamp(min=1), 0.0).float()
