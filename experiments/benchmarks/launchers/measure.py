@@ -1,4 +1,4 @@
-"""Seconds that each launcher adds to a job: sweeps of 1 and of 4 jobs, one at a time; writes results.md.
+"""Seconds that each launcher adds to a job: sweeps of 1 and of 4 jobs, one at a time; prints a table.
 
 python measure.py [LAUNCHER ...]        slurm needs a cluster, ray its package
 """
@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from statistics import mean
 
 from seglight.runs import sweep_runs
@@ -38,17 +37,16 @@ def sweep(arguments: list[str], jobs: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    lines = [
-        "| launcher | sweep of 1 job, s | sweep of 4 jobs, s | each further job, s | of it training, s | overhead, s |",
-        "|---|---|---|---|---|---|",
-    ]
+    print(
+        "| launcher | sweep of 1 job, s | sweep of 4 jobs, s | each further job, s | of it training, s | overhead, s |"
+    )
+    print("|---|---|---|---|---|---|")
     for name in sys.argv[1:] or ONE_AT_A_TIME:
         one, _ = sweep(ONE_AT_A_TIME[name], 1)
         four, training = sweep(ONE_AT_A_TIME[name], 4)
         further = (four - one) / 3
-        lines.append(f"| {name} | {one:.1f} | {four:.1f} | {further:.1f} | {training:.1f} | {further - training:.1f} |")
-        print(lines[-1], flush=True)
-    Path(__file__).with_name("results.md").write_text("\n".join(lines) + "\n")
+        seconds = (one, four, further, training, further - training)
+        print(f"| {name} |", " | ".join(f"{value:.1f}" for value in seconds), "|", flush=True)
 
 
 if __name__ == "__main__":
