@@ -125,6 +125,7 @@ def main() -> None:
     from seglight.ranks import end_with_parent
 
     end_with_parent()
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's word to the launcher reaches this process and its ranks too
     run = Run(sys.argv[1])
     if rank() > 0:
         take_part(run)
