@@ -25,8 +25,9 @@ import seglight
 from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
 from seglight.config import build
 from seglight.features import FeatureData
-from seglight.fit import build_task, build_trainer
+from seglight.fit import build_task
 from seglight.optim import Recipe
+from seglight.trainer import build_trainer
 
 ROUNDS = 7
 SIZE, BATCH = 96, 4
