@@ -53,10 +53,10 @@ def train_and_evaluate(run: Run) -> None:
     data = build(cfg, "data")
     resumed = run.checkpoint_path("last") if run.checkpoint_path("last").is_file() else None
     task = build_task(cfg, data, net=run.untrained_net() if resumed else None)
-    loss: Any = task.loss
     if cfg.init_from and not resumed:
         initialise(task.net, cfg)
-    if hasattr(loss, "set_class_counts"):
+    weighing: list[Any] = [part for part in task.loss.modules() if hasattr(part, "set_class_counts")]
+    for loss in weighing:
         loss.set_class_counts(data.class_counts(data.train_split))
     task.net.to(memory_format=task.memory_format)
     if getattr(data, "features", None):

@@ -18,6 +18,9 @@ import torch
 from PIL import Image
 
 import seglight
+from seglight.config import resolve
+from seglight.fit import fit
+from seglight.runs import Run
 from tests.conftest import QUICK, REPO, Command
 
 SCORES = ("val/miou", "val/pixel_acc", "val/mean_acc", "val/fw_iou")
@@ -255,3 +258,10 @@ def test_averaged_weights_are_what_is_kept(average: str, command: Command, tmp_p
     current, kept = checkpoint["current_model_state"], checkpoint["state_dict"]
     weights = [name for name in kept if name.endswith("weight")]
     assert not all(torch.equal(current[name], kept[name]) for name in weights)
+
+
+def test_a_class_weighing_loss_inside_a_sum_gets_the_data_sets_counts(tmp_path: Path) -> None:
+    cfg = resolve(seglight.compose(*QUICK, "loss=ce_dice"))
+    cfg.loss.losses[0]["_target_"] = "seglight.losses.cross_entropy.WeightedCrossEntropy"
+    fit(Run.create(tmp_path / "run", cfg, []))
+    assert Run(tmp_path / "run").summary["status"] == "completed"
