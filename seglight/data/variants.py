@@ -12,6 +12,7 @@ from seglight.data.augmentation import Augmentation, leaves
 FIXED = (A.NoOp, A.Resize, A.CenterCrop, A.PadIfNeeded)  # the same outcome every time
 FLIPS = (A.HorizontalFlip, A.VerticalFlip, A.Transpose, A.RandomRotate90, A.D4, A.SquareSymmetry)
 PROBE = np.arange(9, dtype=np.uint8).reshape(3, 3)  # looks different after each of the eight symmetries
+COLOUR_PROBE = np.stack([PROBE] * 3, 2)
 
 
 class Variants:
@@ -45,7 +46,7 @@ class Variants:
     def __call__(self, key: tuple[int, int, int]) -> bytes:
         if self.probe is None:
             return b""
-        image, _ = self.probe(np.stack([PROBE] * 3, 2), PROBE, key)
+        image, _ = self.probe(COLOUR_PROBE, PROBE, key)
         return image[..., 0].tobytes()
 
 
