@@ -9,7 +9,7 @@ from typing import Any
 
 import hydra
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seglight.config import conf_dir
 
@@ -40,6 +40,8 @@ def to_log_file(text: str) -> None:
 
 def message(error: BaseException) -> str:
     """An error's text; the type too where the text alone would not say what happened."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}=... is needed"
     text = str(error).strip()
     plain = isinstance(error, ValueError | ModuleNotFoundError | FloatingPointError) or (
         isinstance(error, OSError) and error.errno is None

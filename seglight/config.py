@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 if TYPE_CHECKING:
@@ -26,11 +29,22 @@ def compose(*overrides: str, config_name: str = "train") -> DictConfig:
 
     Raises hydra's own errors for an unknown option or key: their text lists what exists.
     """
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with beside_hydras_own(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = hydra_compose(config_name, list(overrides), return_hydra_config=True)
     with open_dict(cfg):
         choices = cfg.pop("hydra").runtime.choices
     return record_choices(cfg, choices)
+
+
+@contextmanager
+def beside_hydras_own() -> Iterator[None]:
+    """Hydra composes once a process; inside a command, which it composed, its state is put aside and back."""
+    commands = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = commands
 
 
 def record_choices(cfg: DictConfig, choices: Any) -> DictConfig:

@@ -30,6 +30,8 @@ def dashboard(cfg: DictConfig) -> None:
     page = workspace(entity, cfg.project, cfg.name, list(build(cfg, "data").classes), list(cfg.group_by), cfg.sweep)
     if cfg.out:
         path = Path(cfg.out)
+        if path.is_dir():
+            raise ValueError(f"out={cfg.out}: it is a folder; the name of a file is needed")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n")
         log.info("wrote: %s", path)

@@ -48,6 +48,9 @@ def train_and_evaluate(run: Run) -> None:
     cfg = run.cfg
     if not isinstance(cfg.seed, int):
         raise ValueError(f"seed={cfg.seed}: a whole number is needed")
+    for key in ("max_epochs", "max_steps"):
+        if cfg.trainer[key] == 0:
+            raise ValueError(f"trainer.{key}=0: nothing would be trained; a number from 1 is needed (-1: no limit)")
     L.seed_everything(cfg.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     data = build(cfg, "data")

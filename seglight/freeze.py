@@ -70,6 +70,8 @@ class FreezePolicy:
                 f"freeze={self.name}: n >= -1, every >= 0, start >= 0 and 0 < decay <= 1 are needed, got "
                 f"n={self.n} every={self.every} start={self.start} decay={self.decay}"
             )
+        if self.start and not self.every:
+            raise ValueError(f"freeze={self.name}: freeze.every=0 never thaws a stage; freeze=encoder says so")
         if self.norms not in (None, "encoder", "net"):
             raise ValueError(f"freeze.norms={self.norms}: null, encoder or net")
 

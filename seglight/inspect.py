@@ -21,12 +21,11 @@ def inspect(cfg: DictConfig) -> None:
     from seglight.config import build
     from seglight.models.anatomy import anatomy
 
+    if isinstance(cfg.size, int):
+        cfg.size = [cfg.size, cfg.size]
     if cfg.grid:
-        from hydra.core.global_hydra import GlobalHydra
-
         from seglight.grid import write_grid
 
-        GlobalHydra.instance().clear()  # the grid composes on its own
         write_grid(Path(cfg.grid), tuple(cfg.size))
         log.info("wrote: %s", cfg.grid)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,12 @@ class Recipe:
     aux_lr: float = 1.0
     decay_biases: bool = True
     decay_norms: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "weight_decay", "bias_lr", "aux_lr"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"optim.{name}={value}: a number from 0 is needed")
 
     def __call__(self, net: nn.Module, policy: FreezePolicy) -> Optimizer:
         return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay)

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seglight.config import compose, resolve
+from seglight.config import compose, conf_dir, resolve
 
 NETWORK = ("model_name", "encoder", "decoder", "skips", "aux", "net", "data.num_classes", "init_from", "init_source")
 
@@ -26,20 +26,23 @@ def change(cfg: DictConfig, typed: Sequence[str], overrides: Sequence[str], wher
         key, found, _ = override.lstrip("+").partition("=")
         if not found or override.startswith("~"):
             raise ValueError(f"{where} {override}: key=value is expected")
-        if OmegaConf.is_dict(OmegaConf.select(cfg, key)) or "@" in key or "/" in key:
+        if (conf_dir() / key).is_dir() or OmegaConf.is_dict(OmegaConf.select(cfg, key)) or "@" in key:
             raise ValueError(f"{where} {override}: a resumed run keeps its {key}; only keys in it change")
         if any(key == part or key.startswith(f"{part}.") for part in NETWORK):
             text = (
                 f"{where} {override}: a resumed run keeps its network; a new run can begin with its weights: init_from="
             )
             raise ValueError(text)
+        if key in ("seed", "data.seed"):
+            raise ValueError(f"{where} {override}: a resumed run keeps its seed, which its order of images comes from")
     try:
         before, after = (resolve(compose(*typed, *new)) for new in ((), overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(f"{where} {' '.join(overrides)}: {str(error).strip().splitlines()[0]}") from error
     old = dict(values(OmegaConf.to_container(before)))
+    typed_now = {override.lstrip("+").partition("=")[0] for override in overrides}
     for key, value in values(OmegaConf.to_container(after)):
-        if key not in old or old[key] != value:
+        if key in typed_now or key not in old or old[key] != value:
             OmegaConf.update(cfg, key, value, force_add=True)
 
 

@@ -62,7 +62,8 @@ class Run:
 
         run = load_run(path, trust="trust=true" in overrides)
         cfg = run.cfg
-        change(cfg, run.overrides, [o for o in overrides if not o.startswith("trust=")], f"resume={path}")
+        changes = [o for o in overrides if not o.startswith("trust=")]
+        change(cfg, run.overrides, changes, f"resume={path}")
         cfg.resume = str(path)
         refuse_secrets(cfg)
         with run.locked():
@@ -70,6 +71,7 @@ class Run:
                 remove_partial(folder)
             replace_damaged(run.checkpoint_path("last"), run.checkpoint_path("best"))
             run.write_yaml("config.yaml", cfg)
+            run.write_yaml("overrides.yaml", OmegaConf.create([*run.overrides, *changes]))
             run.update_summary(status="running", error=None)
         return run
 
@@ -171,9 +173,11 @@ class Run:
 
         from seglight.inference import Inference
 
-        pixels = torch.as_tensor(np.ascontiguousarray(image))
-        if pixels.ndim != 3 or 3 not in (pixels.shape[0], pixels.shape[-1]):
+        pixels = torch.as_tensor(np.array(image))  # a copy: PIL's arrays cannot be written, of which torch warns
+        if pixels.ndim != 3 or 3 not in (pixels.shape[0], pixels.shape[-1]) or pixels.numel() == 0:
             raise ValueError(f"an RGB image [H, W, 3] or [3, H, W] is needed, got {tuple(pixels.shape)}")
+        if pixels.is_floating_point() and 0 < float(pixels.max()) <= 1:
+            raise ValueError("pixels are 0 to 255, these are at most 1: give the image as it was read, uint8")
         if pixels.shape[-1] == 3 and (isinstance(image, np.ndarray) or pixels.shape[0] != 3):
             pixels = pixels.permute(2, 0, 1)
         with torch.inference_mode():
@@ -206,6 +210,8 @@ def find_run(path: str | Path, checkpoint: str = "best") -> Run:
         inside = sorted(p.parent.name for p in folder.glob("*/config.yaml"))
         sweep = f"it is a sweep of the runs {', '.join(inside[:8])}"
         hint = sweep if inside else "a run has config.yaml, summary.json, checkpoints/"
+        if folder.suffix == ".ckpt":
+            hint = f"it is a checkpoint; its run is {folder.parent.parent}"
         raise FileNotFoundError(f"{folder} is not a run directory: {hint}")
     return Run(folder, checkpoint)
 

@@ -16,6 +16,10 @@ class Schedule:
     warmup: int = 0
     warmup_start: float = 0.1
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.warmup, int) or self.warmup < 0:
+            raise ValueError(f"schedule.warmup={self.warmup}: a number of steps from 0 is needed")
+
     def factor(self, progress: float) -> float:
         """The factor at a share of the run, 0 <= progress < 1."""
         return 1.0

@@ -42,6 +42,10 @@ def main() -> None:
         refuse_typed_secrets(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"error: {error}")
+    for argument in sys.argv[1:]:
+        key, _, value = argument.partition("=")
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and Path(value).is_file():
+            sys.exit(f"error: {argument}: it is a file; a folder is needed")
     multirun = {"-m", "--multirun"} & set(sys.argv)
     if multirun and any(a.startswith("resume=") and a != "resume=null" for a in sys.argv):
         sys.exit("error: resume=RUN continues one run, without -m; resume_sweep=FOLDER those of a sweep")

@@ -35,17 +35,30 @@ def test_a_changed_rate_counts_from_the_next_step_on(run: Run) -> None:
 
 
 def test_what_was_derived_from_a_key_changes_with_it(run: Run) -> None:
-    resumed = Run.resume(run.path, ["data.crop_size=48", "seed=7"])
+    resumed = Run.resume(run.path, ["data.crop_size=48"])
     assert resumed.cfg.data.augment.transforms[0].size == resumed.cfg.augment.transforms[0].size == 48
-    assert resumed.cfg.data.seed == resumed.cfg.seed == 7
     assert resumed.cfg.trainer.max_epochs == 1
     assert Run(run.path).cfg == resumed.cfg
+    back = Run.resume(run.path, ["data.crop_size=64"])
+    assert back.cfg.data.augment.transforms[0].size == back.cfg.data.crop_size == 64
+
+
+def test_the_command_line_changes_a_key_of_a_run_and_of_a_sweep(run: Run, command: Command) -> None:
+    answer = command("train", f"resume={run.path}", "trainer.max_epochs=2")
+    assert answer.returncode == 0, answer.stderr
+    assert Run(run.path).summary["epochs"] == 2
+    run.update_summary(status="failed")
+    answer = command("train", f"resume_sweep={run.path.parent}", "trainer.max_epochs=3")
+    assert answer.returncode == 0, answer.stderr
+    assert Run(run.path).summary["epochs"] == 3
 
 
 @pytest.mark.parametrize(
     ("override", "says"),
     [
         ("optim=adamw", "a resumed run keeps its optim"),
+        ("model=fcn8s", "a resumed run keeps its model"),
+        ("seed=3", "a resumed run keeps its seed"),
         ("encoder.channels=[8,8]", "a resumed run keeps its network"),
         ("optim.leaning_rate=1", "optim.leaning_rate"),
     ],

@@ -74,6 +74,9 @@ class SegmentationData(LightningDataModule):
         self.train_split, self.split = train_split, split
         self.augment = augmentation(augment, self.classes)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        for key, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"data.{key}={size}: a number of images from 1 is needed")
         self.num_workers = worker_count(num_workers)
         self.seed, self.draw_with_replacement = seed, draw_with_replacement
         if on_error not in ("raise", "skip"):

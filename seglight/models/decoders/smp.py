@@ -56,10 +56,10 @@ class SMP(Decoder):
 
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int, name: str, **options: Any) -> None:
         super().__init__()
-        skips.refuse(f"smp decoder.name={name}")
         if name not in NAMES:
             close = difflib.get_close_matches(name, NAMES) or NAMES
             raise ValueError(f"decoder.name={name}: segmentation_models_pytorch has {close}")
+        skips.refuse(f"smp decoder.name={name}")
         network = getattr(library, name)
         self.depth, self.deepest = 4 if encoder.stride == 16 and 1 in encoder.channels else 5, encoder.stride
         if name.startswith("DeepLab") and encoder.stride == 32:
