@@ -52,9 +52,9 @@ def assert_same(first: Run, second: Run) -> None:
     "model",
     [
         ["model=fcn8s"],
-        ["model=unet", "decoder=unet", "freeze=head_only"],
+        pytest.param(["model=unet", "decoder=unet", "freeze=head_only"], marks=pytest.mark.slow),
         ["model=fcn32s", "decoder=fcn_head", "skips=none", "aux=fcn_head"],
-        ["model=unet", "decoder=smp", "decoder.name=FPN", "skips=none"],
+        pytest.param(["model=unet", "decoder=smp", "decoder.name=FPN", "skips=none"], marks=pytest.mark.slow),
     ],
     ids=["fcn8s", "head_only", "aux", "smp"],
 )
@@ -99,6 +99,7 @@ def test_only_what_the_decoder_reads_is_kept_and_its_file_is_removed(
     assert not (tmp_path / "run" / "features").exists()
 
 
+@pytest.mark.slow
 def test_two_ranks_share_the_files_and_end_like_one_process(command: Command, tmp_path: Path) -> None:
     options = [*FROZEN, "model=fcn8s", "data.cache=features", "data.val_images=5"]
     one = trained(tmp_path / "one", *options, "data.batch_size=4")

@@ -148,6 +148,7 @@ def test_sigterm_in_an_epoch_saves_and_the_run_goes_on_with_the_next_batch(
     assert differences(whole, run) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_an_evaluation_saves_and_the_run_begins_it_again(
     script: Script, command: Command, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(command: Command, tmp_path: Path) 
     assert len(list(sweep.iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_job_of_several_at_a_time_takes_no_other_with_it(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     three = [*(a for a in QUICK if "max_epochs" not in a), "trainer.max_epochs=100000,1,2"]
@@ -93,6 +94,7 @@ def test_a_stopped_sweep_leaves_no_job_behind(tmp_path: Path) -> None:
     assert statuses(sweep)[1:] == ["waiting", "waiting"]
 
 
+@pytest.mark.slow
 def test_ray_gives_every_job_a_gpu_of_its_own(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     sweep = tmp_path / "sweep"

@@ -166,6 +166,7 @@ def test_no_api_key_is_in_any_file(sweep: Path, jobs: list[Path]) -> None:
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_run_completes_where_wandb_cannot_be_reached(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "2", "WANDB_API_KEY": KEY}
@@ -184,6 +185,7 @@ def test_a_failed_run_is_failed_in_wandb_too(command: Command, tmp_path: Path) -
     assert [record["exit_code"] for record in records(written(run)[0], "exit")] == [1]
 
 
+@pytest.mark.slow
 def test_two_ranks_are_one_run_which_a_resume_continues(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     small = [*QUICK, *TWO_RANKS, "data.val_images=5", "predictions=3"]

@@ -27,7 +27,7 @@ SMALL = (
     "data.batch_size=4", "data.num_workers=1", "trainer.max_epochs=4", "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 )  # fmt: skip
-NOT_COMPARED = ("train_seconds", "images_per_second", "git_commit")
+NOT_COMPARED = ("train_seconds", "images_per_second", "git_commit", "peak_memory_mb")
 
 
 def differences(run: Path, other: Path) -> list[str]:

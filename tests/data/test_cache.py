@@ -173,7 +173,7 @@ def test_a_cache_that_does_not_fit_is_refused(
     monkeypatch.setattr(caching.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(ValueError, match=r"data\.cache=disk writes voc train to .* set data\.cache_dir"):
         make_data(*options, "data.cache=disk").dataset("train")
-    with pytest.raises(ValueError, match=r"data\.cache=tape; expected null, disk or ram"):
+    with pytest.raises(ValueError, match=r"data\.cache=tape; expected null, disk, ram or features"):
         make_data(*options, "data.cache=tape")
 
 
