@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # normalisation layers with something to train or to count
 NEVER = 2**31  # the first epoch of a part that no epoch trains
 
 

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
-from seglight.freeze import FreezePolicy, parts
-
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
+from seglight.freeze import NORMS, FreezePolicy, parts
 
 
 @dataclass

@@ -200,6 +200,7 @@ def test_the_compiled_training_step_is_what_runs(tmp_path: Path) -> None:
         trained(tmp_path / "other", *SMALL, "data.batch_size=4", "compile=induktor")
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_a_gradual_schedule_and_resumed_equals_the_uninterrupted_one(
     command: Command, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ def confusion(run: Path) -> list[list[str]]:
     return list(csv.reader((run / "evaluate" / "shapes_val" / "confusion.csv").open()))
 
 
+@pytest.mark.slow
 def test_two_ranks_score_one_image_once(command: Command, tmp_path: Path) -> None:
     run, images = tmp_path / "run", 1  # the second rank has none
     answer = command("train", *QUICK, *TWO_RANKS, f"data.val_images={images}", f"hydra.run.dir={run}")

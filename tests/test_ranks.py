@@ -60,6 +60,7 @@ def test_torchrun_makes_one_run_that_one_rank_prints(tmp_path: Path) -> None:
     assert (summary["status"], summary["devices"]) == ("completed", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -75,7 +76,7 @@ def test_torchrun_with_a_mistake_ends_with_one_message(arguments: list[str], say
     assert says in out + err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_stopping_the_launcher_stops_its_ranks(number: signal.Signals, tmp_path: Path) -> None:
     run = tmp_path / "run"
     endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]
@@ -89,6 +90,7 @@ def test_stopping_the_launcher_stops_its_ranks(number: signal.Signals, tmp_path:
     assert not processes(f"seglight.fit {run}")
 
 
+@pytest.mark.slow
 def test_ranks_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None:
     run = tmp_path / "run"
     endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]

@@ -172,6 +172,7 @@ def test_ctrl_c_in_an_evaluation_saves_and_the_run_begins_it_again(
     assert differences(never, run) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compared", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_two_ranks_stop_after_the_same_step(compared: bool, command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -214,6 +215,7 @@ def test_a_full_disk_is_named_the_last_checkpoint_kept_and_the_run_goes_on_when_
     assert differences(whole, run) == []
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_best(
     whole: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_best(
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_second_process_on_a_run_is_refused_and_leaves_it_alone(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = training(*RUN, "trainer.max_epochs=100000", f"hydra.run.dir={run}")

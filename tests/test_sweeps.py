@@ -48,6 +48,7 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
     assert not processes(f"seglight.fit {sweep}")
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_where_it_was(command: Command, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     two = [*(a for a in QUICK if "max_epochs" not in a), "trainer.max_epochs=30,1"]
@@ -81,6 +82,7 @@ def test_a_killed_job_of_several_at_a_time_takes_no_other_with_it(tmp_path: Path
     assert "1 of 3 jobs failed" in out
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_leaves_no_job_behind(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     endless = [*(a for a in QUICK if "max_epochs" not in a), "trainer.max_epochs=100000", "seed=1,2,3"]
@@ -117,6 +119,7 @@ def test_optuna_looks_for_the_highest_score(command: Command, tmp_path: Path) ->
     assert f"best: job {best.path.name}, val/miou {best.summary['val/miou']:.4f}" in answer.stdout
 
 
+@pytest.mark.slow
 def test_optuna_ends_a_job_that_it_gave_up(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     sweep = tmp_path / "sweep"

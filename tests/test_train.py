@@ -248,7 +248,7 @@ def test_last_is_the_latest_epoch_where_best_is_an_earlier_one(command: Command,
     assert (best["epoch"], last["epoch"]) == (0, 1)
 
 
-@pytest.mark.parametrize("average", ["ema", "swa"])
+@pytest.mark.parametrize("average", ["ema", pytest.param("swa", marks=pytest.mark.slow)])
 def test_averaged_weights_are_what_is_kept(average: str, command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     start = ["average.start=0"] if average == "swa" else ["average.decay=0.5"]

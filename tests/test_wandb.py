@@ -178,6 +178,7 @@ def test_a_run_completes_where_wandb_cannot_be_reached(command: Command, tmp_pat
     assert [path for path in run.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_failed_in_wandb_too(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     diverging = ["optim=sgd", "optim.lr=1e30", "schedule=constant", "trainer.max_epochs=20"]

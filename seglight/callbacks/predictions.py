@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from seglight.callbacks.summary import RunSummary
+from seglight.data.palette import voc_colours
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
 
@@ -51,9 +52,7 @@ class Predictions(L.Callback):
         self.examples = from_all_ranks(self.examples)
         if not trainer.is_global_zero:
             return
-        palette = np.asarray(
-            getattr(trainer.datamodule, "palette", None) or default_palette(pl_module.metrics.num_classes)
-        )
+        palette = np.asarray(getattr(trainer.datamodule, "palette", None) or voc_colours(pl_module.metrics.num_classes))
         folder = self.summary.run.path / "predictions"
         folder.mkdir(exist_ok=True)
         for name, (image, mask, pred) in self.examples.items():
@@ -86,19 +85,6 @@ def overlay(
     blended[mask == 255] = image[mask == 255]
     pixels: NDArray[np.uint8] = blended.round().astype(np.uint8)
     return pixels
-
-
-def default_palette(num_classes: int) -> list[tuple[int, int, int]]:
-    """VOC's colour map: bit-interleaved, distinct for 256 classes."""
-
-    def colour(label: int) -> tuple[int, int, int]:
-        rgb = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                rgb[channel] |= (label >> (3 * bit + channel) & 1) << (7 - bit)
-        return rgb[0], rgb[1], rgb[2]
-
-    return [colour(label) for label in range(num_classes)]
 
 
 def side_by_side(panels: list[NDArray[np.uint8]], titles: tuple[str, ...]) -> Image.Image:
