@@ -16,7 +16,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from seglight.atomic import written_whole
-from seglight.stopping import SIGNALS
+from seglight.stopping import SIGNALS, handlers_put_back
 
 log = logging.getLogger(__name__)
 
@@ -91,14 +91,13 @@ def uninterrupted() -> Iterator[None]:
         yield  # signals go to the main thread
         return
     came: list[tuple[signal.Signals, Any]] = []
-    before = {
-        number: signal.signal(number, lambda n, frame: came.append((signal.Signals(n), frame))) for number in SIGNALS
-    }
+    before: dict[int, Any] = {}
     try:
-        yield
+        with handlers_put_back(SIGNALS) as before:
+            for number in SIGNALS:
+                signal.signal(number, lambda n, frame: came.append((signal.Signals(n), frame)))
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         for number, frame in came[:1]:
             handler = before[number]
             if callable(handler):

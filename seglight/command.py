@@ -32,7 +32,7 @@ def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None
 
 
 def to_log_file(text: str) -> None:
-    """Into train.log, where there is one; the terminal gets it from Hydra."""
+    """Into train.log, where there is one; the terminal gets it as the command exits."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.emit(logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": text}))

@@ -40,7 +40,7 @@ class FeatureData(LightningDataModule):
     `close`. ValueError where maps of one epoch would be wrong in another.
     """
 
-    def __init__(self, data: Any, task: Any, folder: Path) -> None:
+    def __init__(self, data: SegmentationData, task: Any, folder: Path) -> None:
         super().__init__()
         self.data, self.task, self.folder = data, task, folder
         refuse(data, task)
@@ -193,11 +193,9 @@ def readable(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def refuse(data: Any, task: Any) -> None:
+def refuse(data: SegmentationData, task: Any) -> None:
     """ValueError where the maps of one epoch would be wrong in another, or are not all that a step needs."""
     net, policy = task.net, task.policy
-    if not isinstance(data, SegmentationData):
-        raise ValueError(f"data.cache=features: data={data.name} has no images that can be asked for one by one")
     if data.on_error != "raise":
         raise ValueError("data.cache=features needs data.on_error=raise: check data first (python -m seglight.check)")
     stages = [part for part in parts(net) if part.depth > 0]

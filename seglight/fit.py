@@ -25,6 +25,7 @@ from seglight.callbacks.wandb import finish_wandb
 from seglight.callbacks.wandb_evaluations import WandbEvaluations
 from seglight.command import USER_ERRORS, message
 from seglight.config import build
+from seglight.data.datamodule import SegmentationData
 from seglight.exhausted import exhaustion_explained
 from seglight.features import FeatureData
 from seglight.launch import SECONDS_TO_STOP
@@ -62,7 +63,7 @@ def train_and_evaluate(run: Run) -> None:
     for loss in weighing:
         loss.set_class_counts(data.class_counts(data.train_split))
     task.net.to(memory_format=task.memory_format)
-    if getattr(data, "features", None):
+    if isinstance(data, SegmentationData) and data.features:
         data = FeatureData(data, task, run.path / "features")
     if cfg.compile:
         compile_net(task.net, "inductor" if cfg.compile is True else cfg.compile)

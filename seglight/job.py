@@ -15,7 +15,7 @@ from pathlib import Path
 from seglight.command import USER_ERRORS, message
 from seglight.launch import SECONDS_TO_STOP, launch
 from seglight.ranks import rank
-from seglight.runs import Run
+from seglight.runs import DONE, Run
 from seglight.stopping import stops_at_once
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def main() -> None:
         return
     with logging_to(run):
         try_run(run)
-    sys.exit(run.summary["status"] not in ("completed", "pruned"))
+    sys.exit(run.summary["status"] not in DONE)
 
 
 if __name__ == "__main__":

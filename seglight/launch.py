@@ -9,15 +9,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig
 
 from seglight.ranks import started_by_others, world_size
 from seglight.runs import Run
-from seglight.stopping import SIGNALS, Stopped
+from seglight.stopping import SIGNALS, Stopped, handlers_put_back
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 SECONDS_TO_STOP = 25  # for a rank to save and leave; then it is killed
@@ -47,7 +45,7 @@ def launch(run: Run) -> None:
         max_restarts=0,
         monitor_interval=0.5,
     )
-    with own_signals():
+    with handlers_put_back(STOP_SIGNALS):  # torch's launcher leaves its own behind
         try:
             elastic_launch(settings, sys.executable)("-m", "seglight.fit", str(run.path))
         except ChildFailedError as error:
@@ -70,17 +68,6 @@ def failure(error: Any, run: Run) -> str:
     if first.exitcode < 0:
         return f"rank {rank} was killed by signal {-first.exitcode}; the other ranks were stopped"
     return said or f"rank {rank} exited with code {first.exitcode}: {run.path / 'train.log'} says why"
-
-
-@contextmanager
-def own_signals() -> Iterator[None]:
-    """The handlers of now again afterwards: torch's launcher leaves its own behind."""
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def local_ranks(trainer: DictConfig) -> int:

@@ -22,6 +22,7 @@ def change(cfg: DictConfig, typed: Sequence[str], overrides: Sequence[str], wher
     """
     if not overrides:
         return
+    keys = set()
     for override in overrides:
         key, found, _ = override.lstrip("+").partition("=")
         if not found or override.startswith("~"):
@@ -29,20 +30,17 @@ def change(cfg: DictConfig, typed: Sequence[str], overrides: Sequence[str], wher
         if (conf_dir() / key).is_dir() or OmegaConf.is_dict(OmegaConf.select(cfg, key)) or "@" in key:
             raise ValueError(f"{where} {override}: a resumed run keeps its {key}; only keys in it change")
         if any(key == part or key.startswith(f"{part}.") for part in NETWORK):
-            text = (
-                f"{where} {override}: a resumed run keeps its network; a new run can begin with its weights: init_from="
-            )
-            raise ValueError(text)
+            raise ValueError(f"{where} {override}: a resumed run keeps its network; init_from= starts another with it")
         if key in ("seed", "data.seed"):
             raise ValueError(f"{where} {override}: a resumed run keeps its seed, which its order of images comes from")
+        keys.add(key)
     try:
         before, after = (resolve(compose(*typed, *new)) for new in ((), overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(f"{where} {' '.join(overrides)}: {str(error).strip().splitlines()[0]}") from error
     old = dict(values(OmegaConf.to_container(before)))
-    typed_now = {override.lstrip("+").partition("=")[0] for override in overrides}
     for key, value in values(OmegaConf.to_container(after)):
-        if key in typed_now or key not in old or old[key] != value:
+        if key in keys or key not in old or old[key] != value:
             OmegaConf.update(cfg, key, value, force_add=True)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DONE = ("completed", "pruned")  # the statuses of a run that has nothing left to do
+
 
 class Run:
     """A run directory: `config.yaml`, `overrides.yaml`, `summary.json`, `checkpoints/`, `predictions/`."""

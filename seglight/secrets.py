@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,10 +23,21 @@ SHORTEST = 20  # characters of a value that is looked for: tokens are longer, a 
 
 def refuse_secrets(cfg: DictConfig, environment: Mapping[str, str] = os.environ) -> None:
     """ValueError where a key is named like a secret, or a value holds one of the environment's; it is not repeated."""
+    refuse(leaves(OmegaConf.to_container(cfg)), environment)
+
+
+def refuse_typed_secrets(arguments: Iterable[str]) -> None:
+    """The same of a command line's overrides, before Hydra keeps them."""
+    typed = (argument.lstrip("+").partition("=") for argument in arguments if "=" in argument)
+    refuse(((key, int(value) if value.isdigit() else value) for key, _, value in typed), os.environ)
+
+
+def refuse(values: Iterable[tuple[str, Any]], environment: Mapping[str, str]) -> None:
+    """ValueError where one of the (key, value)s is or holds a secret."""
     named = {name: value for name, value in environment.items() if NAMES.search(name) and len(value) >= SHORTEST}
     secrets = {name: value for name, value in named.items() if not value.startswith("/")}  # a key's file is no key
     advice = "a run directory keeps its config, so no secret may be in it: set the program's environment variable"
-    for key, value in leaves(OmegaConf.to_container(cfg)):
+    for key, value in values:
         if value is None or isinstance(value, bool) or value == "":
             continue
         text = str(value)
@@ -35,10 +47,3 @@ def refuse_secrets(cfg: DictConfig, environment: Mapping[str, str] = os.environ)
         names = NAMES if isinstance(value, str) else PASSWORDS  # num_tokens=4 is none
         if names.search(SNAKE.sub("_", key)) or IN_ADDRESS.search(text):
             raise ValueError(f"{key} holds a key or password; {advice} (WANDB_API_KEY, AWS_PROFILE, ...)")
-
-
-def refuse_typed_secrets(arguments: Sequence[str]) -> None:
-    """The same of a command line's overrides, before Hydra keeps them."""
-    typed = [argument.lstrip("+").partition("=") for argument in arguments if "=" in argument]
-    values = {key: int(value) if value.isdigit() else value.replace("${", "$ {") for key, _, value in typed}
-    refuse_secrets(OmegaConf.create(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,20 +19,27 @@ class Stopped(SystemExit):
 
 
 @contextmanager
+def handlers_put_back(numbers: Iterable[int]) -> Iterator[dict[int, Any]]:
+    """Whatever becomes of these signals' handlers within, afterwards they are those of now, which it yields."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield before
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stops_at_once() -> Iterator[None]:
     """SIGTERM and Ctrl-C raise `Stopped` wherever the program is; while a run trains, `StopAfterStep` takes over.
 
     A launcher's own answer to a signal stays.
     """
-    own = {number: signal.getsignal(number) for number in SIGNALS}
-    ours = [number for number in SIGNALS if own[number] in (signal.SIG_DFL, signal.default_int_handler)]
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
+    ours = [number for number in SIGNALS if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)]
+    with handlers_put_back(ours):
         for number in ours:
-            signal.signal(number, own[number])
+            signal.signal(number, stop)
+        yield
 
 
 def stop(number: int, frame: Any) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-DONE = ("completed", "pruned")
-
 
 class SweepReport(Callback):
     """Prints the table when a sweep has ended; Hydra calls it."""
@@ -26,7 +24,7 @@ def print_report(folder: Path) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from seglight.runs import sweep_runs
+    from seglight.runs import DONE, sweep_runs
 
     runs = sweep_runs(folder)
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()

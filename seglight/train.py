@@ -46,28 +46,30 @@ def main() -> None:
         key, _, value = argument.partition("=")
         if key in ("hydra.run.dir", "hydra.sweep.dir") and Path(value).is_file():
             sys.exit(f"error: {argument}: it is a file; a folder is needed")
-    multirun = {"-m", "--multirun"} & set(sys.argv)
-    if multirun and any(a.startswith("resume=") and a != "resume=null" for a in sys.argv):
+    resumed, resumed_sweep = typed("resume"), typed("resume_sweep")
+    if resumed and {"-m", "--multirun"} & set(sys.argv):
         sys.exit("error: resume=RUN continues one run, without -m; resume_sweep=FOLDER those of a sweep")
     if started_by_others():
-        if multirun or any(a.startswith("resume_sweep=") for a in sys.argv):
-            sys.exit("error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun")
         meeting = Meeting()
         if rank() > 0:
             join(meeting)
             return
     try:
-        for argument in sys.argv[1:]:
-            if argument.startswith("resume_sweep=") and argument != "resume_sweep=null":
-                folder = argument.removeprefix("resume_sweep=")
-                sys.argv[1:] = ["-m", *sys.argv[1:], "hydra/sweeper=resume", f"hydra.sweep.dir={folder}"]
-            if argument.startswith("resume=") and argument != "resume=null":
-                in_its_folder(argument.removeprefix("resume="))
+        if resumed_sweep:
+            sys.argv[1:] = ["-m", *sys.argv[1:], "hydra/sweeper=resume", f"hydra.sweep.dir={resumed_sweep}"]
+        if resumed:
+            in_its_folder(resumed)
         register()
         run_command("train", lambda cfg: train(cfg, meeting))
     finally:
         if meeting:
             meeting.say(None)
+
+
+def typed(key: str) -> str | None:
+    """What the command line gives a key; None where that is nothing, or null."""
+    given = [argument.removeprefix(f"{key}=") for argument in sys.argv[1:] if argument.startswith(f"{key}=")]
+    return given[-1] if given and given[-1] != "null" else None
 
 
 def join(meeting: Meeting) -> None:

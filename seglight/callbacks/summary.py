@@ -94,7 +94,6 @@ class RunSummary(L.Callback):
 
 def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
     """What does not change while a run trains."""
-    task.policy.apply(task.net, trainer.current_epoch)
     return {
         "params": sum(p.numel() for p in task.net.parameters()),
         "trainable_params": sum(p.numel() for p in task.net.parameters() if p.requires_grad),

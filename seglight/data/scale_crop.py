@@ -17,10 +17,14 @@ from seglight.data.labels import IGNORE_INDEX
 IMAGENET_MEAN = (124, 116, 104)  # pads with what normalises to about zero
 
 
+def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """A size as a config gives it: (h, w), or one number for both."""
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
 def center_crop(size: int | Sequence[int]) -> CenterCrop:
     """The centre of `size` (h, w) of an image at its own scale, padded where it is smaller."""
-    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    return CenterCrop(height, width, pad_if_needed=True, fill=IMAGENET_MEAN, fill_mask=IGNORE_INDEX)
+    return CenterCrop(*height_and_width(size), pad_if_needed=True, fill=IMAGENET_MEAN, fill_mask=IGNORE_INDEX)
 
 
 class RandomScaleCrop(DualTransform):  # type: ignore[misc]
@@ -45,7 +49,7 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
-        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        self.size = height_and_width(size)
         self.scale = (float(scale[0]), float(scale[1]))
         self.short_side = None if short_side is None else (int(short_side[0]), int(short_side[1]))
         self.fill = tuple(int(value) for value in fill)

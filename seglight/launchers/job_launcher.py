@@ -10,7 +10,6 @@ import signal
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
@@ -18,6 +17,8 @@ from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
+
+from seglight.stopping import handlers_put_back, stop
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ class JobLauncher(Launcher):
     hydra_context: HydraContext
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from seglight.ranks import started_by_others
+
+        if started_by_others():
+            text = "error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun"
+            raise CompactHydraException(text)
         self.config, self.hydra_context = config, hydra_context
 
     @abstractmethod
@@ -72,31 +78,20 @@ class JobLauncher(Launcher):
 
     def train(self, paths: Sequence[Path]) -> None:
         """`run(paths)`; stopped by Ctrl-C or SIGTERM, it says what has been done and what has not."""
-        from seglight.ranks import started_by_others
         from seglight.sweep import print_report
 
-        if started_by_others():
-            text = "error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun"
-            raise CompactHydraException(text)
-        before = signal.signal(signal.SIGTERM, stop)
-        try:
-            self.run(paths)
-        except (KeyboardInterrupt, SystemExit) as error:
-            print_report(Path(self.config.hydra.sweep.dir))
-            raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else error.code) from None
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-
-def stop(number: int, frame: Any) -> None:
-    """SIGTERM ends a sweep as Ctrl-C does."""
-    raise SystemExit(128 + number)
+        with handlers_put_back([signal.SIGTERM]):
+            signal.signal(signal.SIGTERM, stop)
+            try:
+                self.run(paths)
+            except (KeyboardInterrupt, SystemExit) as error:
+                print_report(Path(self.config.hydra.sweep.dir))
+                raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else error.code) from None
 
 
 def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     """What Hydra's sweepers want of a job: val/miou, NaN where it has none."""
-    from seglight.runs import Run
-    from seglight.sweep import DONE
+    from seglight.runs import DONE, Run
 
     run = Run(path)
     result = JobReturn(overrides=list(overrides), cfg=run.cfg, working_dir=str(path), status=JobStatus.COMPLETED)
