@@ -27,10 +27,10 @@ def change(cfg: DictConfig, typed: Sequence[str], overrides: Sequence[str], wher
         key, found, _ = override.lstrip("+").partition("=")
         if not found or override.startswith("~"):
             raise ValueError(f"{where} {override}: key=value is expected")
-        if (conf_dir() / key).is_dir() or OmegaConf.is_dict(OmegaConf.select(cfg, key)) or "@" in key:
-            raise ValueError(f"{where} {override}: a resumed run keeps its {key}; only keys in it change")
         if any(key == part or key.startswith(f"{part}.") for part in NETWORK):
             raise ValueError(f"{where} {override}: a resumed run keeps its network; init_from= starts another with it")
+        if (conf_dir() / key).is_dir() or OmegaConf.is_dict(OmegaConf.select(cfg, key)) or "@" in key:
+            raise ValueError(f"{where} {override}: a resumed run keeps its {key}; only keys in it change")
         if key in ("seed", "data.seed"):
             raise ValueError(f"{where} {override}: a resumed run keeps its seed, which its order of images comes from")
         keys.add(key)
