@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seglight.config import build_model, compose
-    from seglight.runs import load_run
+    from seglight.runs.run import load_run
 
 __version__ = "0.1.0"
 __all__ = ["build_model", "compose", "load_run"]
@@ -15,7 +15,7 @@ __all__ = ["build_model", "compose", "load_run"]
 def __getattr__(name: str) -> Any:
     """The Python API, imported on first use so that commands answer at once."""
     if name == "load_run":
-        from seglight.runs import load_run
+        from seglight.runs.run import load_run
 
         return load_run
     if name in __all__:

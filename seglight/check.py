@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from seglight.command import run_command
+from seglight.cli import run_command
 
 if TYPE_CHECKING:
     from seglight.data.checking import SplitReport

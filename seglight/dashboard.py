@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from seglight.command import run_command
+from seglight.cli import run_command
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def dashboard(cfg: DictConfig) -> None:
     if unknown:
         raise ValueError(f"group_by={unknown}: expected axes, which are {', '.join(AXES)}")
     try:
-        from seglight.workspace import workspace
+        from seglight.results.wandb_page import workspace
     except ModuleNotFoundError as error:
         text = f'{error.msg}: the dashboard needs wandb-workspaces: pip install "seglight[dashboard]"'
         raise ModuleNotFoundError(text) from None

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from seglight.command import run_command
+from seglight.cli import run_command
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from seglight.callbacks.progress import print_class_table
     from seglight.callbacks.save_predictions import SavePredictions
     from seglight.config import build
-    from seglight.fit import build_task
     from seglight.metrics import class_table
-    from seglight.runs import load_run
-    from seglight.trainer import build_trainer, quiet
+    from seglight.runs.run import load_run
+    from seglight.training.fit import build_task
+    from seglight.training.trainer import build_trainer, quiet
 
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     data = build(cfg, "data")

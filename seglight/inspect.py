@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.command import run_command
+from seglight.cli import run_command
 
 if TYPE_CHECKING:
     from seglight.models.anatomy import Part
@@ -24,7 +24,7 @@ def inspect(cfg: DictConfig) -> None:
     if isinstance(cfg.size, int):
         cfg.size = [cfg.size, cfg.size]
     if cfg.grid:
-        from seglight.grid import write_grid
+        from seglight.sweeps.grid import write_grid
 
         write_grid(Path(cfg.grid), tuple(cfg.size))
         log.info("wrote: %s", cfg.grid)

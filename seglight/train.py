@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from seglight.command import run_command
-from seglight.launchers import register
-from seglight.ranks import Meeting, rank, started_by_others
-from seglight.secrets import refuse_typed_secrets
+from seglight.cli import run_command
+from seglight.ranks.environment import rank, started_by_others
+from seglight.ranks.rendezvous import Meeting
+from seglight.runs.credentials import refuse_typed_secrets
+from seglight.sweeps import register
 
 
 def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
@@ -20,8 +21,9 @@ def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
     from hydra.types import RunMode
 
     from seglight.config import record_choices, resolve
-    from seglight.job import train_run, try_run
-    from seglight.runs import Run
+    from seglight.runs.run import Run
+    from seglight.sweeps.job_process import try_run
+    from seglight.training.job import train_run
 
     hydra: Any = HydraConfig.get()
     overrides = list(hydra.overrides.task)
@@ -77,15 +79,15 @@ def join(meeting: Meeting) -> None:
     path = meeting.hear()
     if path is None:
         sys.exit(1)  # rank 0 says why
-    from seglight.fit import take_part
-    from seglight.runs import Run
+    from seglight.runs.run import Run
+    from seglight.training.worker import take_part
 
     take_part(Run(path))
 
 
 def in_its_folder(path: str) -> None:
     """A resumed run goes on in its own folder; what is no run is refused before Hydra makes a folder of it."""
-    from seglight.runs import find_run
+    from seglight.runs.run import find_run
 
     try:
         find_run(path)

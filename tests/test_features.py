@@ -17,9 +17,9 @@ import torch
 import seglight
 from seglight.data.augmentation import Augmentation
 from seglight.data.variants import Variants
-from seglight.fit import fit
 from seglight.models.encoder import Encoder
-from seglight.runs import Run
+from seglight.runs.run import Run
+from seglight.training.fit import fit
 from tests.conftest import QUICK, REPO, Command
 from tests.test_launch import TWO_RANKS
 from tests.test_survive import STOPS

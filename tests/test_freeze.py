@@ -15,11 +15,11 @@ from torch import nn
 
 import seglight
 from seglight.config import build
-from seglight.fit import fit
 from seglight.freeze import NEVER, FreezePolicy, parts
 from seglight.optim import Recipe
-from seglight.runs import Run
+from seglight.runs.run import Run
 from seglight.schedule import Schedule
+from seglight.training.fit import fit
 from tests.conftest import QUICK, REPO, Command
 
 BATCHNORM = nn.modules.batchnorm._BatchNorm

@@ -87,7 +87,7 @@ def test_stopping_the_launcher_stops_its_ranks(number: signal.Signals, tmp_path:
     assert process.returncode == 128 + number
     assert seglight.load_run(run, "last").summary["status"] == "interrupted"
     assert "Traceback" not in out + err
-    assert not processes(f"seglight.fit {run}")
+    assert not processes(f"seglight.training.worker {run}")
 
 
 @pytest.mark.slow
@@ -96,10 +96,10 @@ def test_ranks_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None
     endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]
     process = start(tmp_path, "seglight.train", *QUICK, *TWO_RANKS, *endless)
     until(process, "epoch 2/")
-    assert len(processes(f"seglight.fit {run}")) == 2
+    assert len(processes(f"seglight.training.worker {run}")) == 2
     process.kill()
     process.communicate(timeout=60)  # the ranks hold the pipe: it closes when they are gone
-    assert not processes(f"seglight.fit {run}")
+    assert not processes(f"seglight.training.worker {run}")
 
 
 def test_one_process_and_two_ranks_count_the_same_confusion_matrices(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import seglight
-from seglight.checkpoint import read_checkpoint
 from seglight.config import resolve
-from seglight.fit import fit
-from seglight.runs import Run
+from seglight.runs.checkpoint import read_checkpoint
+from seglight.runs.run import Run
+from seglight.training.fit import fit
 from tests.conftest import QUICK, Command
 
 OPTIONS = (*QUICK, "schedule=constant", "optim=sgd", "predictions=0")

@@ -272,4 +272,4 @@ def test_memory_that_runs_out_says_what_to_lower(loss: str, says: list[str], com
     for text in says:
         assert text in answer.stderr
     assert "Traceback" not in answer.stdout + answer.stderr
-    assert seglight.runs.find_run(run).summary["status"] == "failed"
+    assert seglight.runs.run.find_run(run).summary["status"] == "failed"

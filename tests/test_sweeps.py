@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import seglight
-from seglight.runs import sweep_runs
+from seglight.runs.run import sweep_runs
 from tests.conftest import QUICK, REPO, Command
 from tests.test_ranks import TWO_RANKS, processes, start, until
 
@@ -34,7 +34,7 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
     epochs = [*(a for a in QUICK if "max_epochs" not in a), "trainer.max_epochs=100000,1,2,3"]
     process = start(tmp_path, "seglight.train", "-m", *epochs, *TWO_RANKS, f"hydra.sweep.dir={sweep}")
     until(process, "epoch 2/")
-    ranks = processes(f"seglight.fit {sweep}/0")
+    ranks = processes(f"seglight.training.worker {sweep}/0")
     assert len(ranks) == 2
     os.kill(int(ranks[-1]), signal.SIGKILL)
     out, err = process.communicate(timeout=200)
@@ -45,7 +45,7 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
     assert [len(list(p.path.rglob("*.log"))) for p in sweep_runs(sweep)] == [1, 1, 1, 1]
     assert [seglight.load_run(sweep / n).summary["devices"] for n in "123"] == [2, 2, 2]
     assert f"resume_sweep={sweep}" in out
-    assert not processes(f"seglight.fit {sweep}")
+    assert not processes(f"seglight.training.worker {sweep}")
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_a_killed_job_of_several_at_a_time_takes_no_other_with_it(tmp_path: Path
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     process = start(tmp_path, "seglight.train", "-m", *launcher, *three, f"hydra.sweep.dir={sweep}")
     wait_for(sweep / "0" / "train.log", "epoch 1/", process)
-    os.kill(int(processes(f"seglight.job {sweep}/0")[0]), signal.SIGKILL)
+    os.kill(int(processes(f"seglight.sweeps.job_process {sweep}/0")[0]), signal.SIGKILL)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 1, out + err
     assert statuses(sweep) == ["failed", "completed", "completed"]
@@ -92,7 +92,7 @@ def test_a_stopped_sweep_leaves_no_job_behind(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=100)
     assert process.returncode == 128 + signal.SIGTERM, out + err
-    assert not processes(f"seglight.job {sweep}")
+    assert not processes(f"seglight.sweeps.job_process {sweep}")
     assert statuses(sweep)[1:] == ["waiting", "waiting"]
 
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 import seglight
 from seglight.config import resolve
-from seglight.fit import fit
-from seglight.runs import Run
+from seglight.runs.run import Run
+from seglight.training.fit import fit
 from tests.conftest import QUICK, REPO, Command
 
 SCORES = ("val/miou", "val/pixel_acc", "val/mean_acc", "val/fw_iou")

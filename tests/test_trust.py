@@ -14,13 +14,13 @@ import torch
 from omegaconf import OmegaConf
 
 import seglight
-from seglight.checkpoint import read_checkpoint
 from seglight.config import conf_dir, resolve
 from seglight.data.cityscapes import Cityscapes
 from seglight.data.shapes import Shapes
-from seglight.runs import Run
-from seglight.secrets import refuse_secrets
-from seglight.trust import known_targets
+from seglight.runs.checkpoint import read_checkpoint
+from seglight.runs.credentials import refuse_secrets
+from seglight.runs.run import Run
+from seglight.runs.trust import known_targets
 from tests.conftest import QUICK, Command
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of W&B's length, made up

@@ -10,7 +10,7 @@ import lightning as L
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from seglight.runs import Run
+from seglight.runs.run import Run
 
 log = logging.getLogger(__name__)
 

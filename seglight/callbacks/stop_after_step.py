@@ -12,8 +12,8 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from seglight.runs import Run
-from seglight.stopping import SIGNALS, stop
+from seglight.ranks.signals import SIGNALS, stop
+from seglight.runs.run import Run
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import torch
 import seglight
 from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
 from seglight.metrics import class_table
-from seglight.runs import Run
+from seglight.runs.run import Run
 
 STATE = ("best", "table", "evaluated", "best_step", "images", "seconds")  # what a resumed run takes over
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "albumentations", "numpy")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from seglight.ranks import rank
-from seglight.runs import Run
+from seglight.ranks.environment import rank
+from seglight.runs.run import Run
 
 if TYPE_CHECKING:
     import wandb

@@ -84,7 +84,7 @@ class SegmentationData(LightningDataModule):
         self.on_error = on_error
         if cache not in (None, "none", "disk", "ram", *FEATURES):
             raise ValueError(f"data.cache={cache}; expected null, disk, ram or {', '.join(FEATURES)}")
-        self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.features
+        self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.training.features
         self.cache = None if cache == "none" or self.features else cache
         self.cache_dir = Path(cache_dir)
         if num_classes is not None and self.classes and num_classes != len(self.classes):

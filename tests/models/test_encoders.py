@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from seglight import compose
-from seglight.grid import options
 from seglight.models.encoder import CAFFE, CENTRED, IMAGENET, UNIT, Encoder, Normalize, Pixels
 from seglight.models.geometry import on_meta
+from seglight.sweeps.grid import options
 
 
 def encoder(name: str, *overrides: str) -> Encoder:

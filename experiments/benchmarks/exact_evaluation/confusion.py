@@ -14,10 +14,10 @@ from lightning import seed_everything
 
 import seglight
 from seglight.config import build, resolve
-from seglight.fit import build_task
-from seglight.ranks import rank, world_size
-from seglight.runs import Run
-from seglight.trainer import build_trainer, quiet
+from seglight.ranks.environment import rank, world_size
+from seglight.runs.run import Run
+from seglight.training.fit import build_task
+from seglight.training.trainer import build_trainer, quiet
 
 SPLITS = (1, 2, 7, 101)
 

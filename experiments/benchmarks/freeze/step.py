@@ -24,10 +24,10 @@ import torch
 import seglight
 from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
 from seglight.config import build, resolve
-from seglight.features import FeatureData
-from seglight.fit import build_task
 from seglight.optim import Recipe
-from seglight.trainer import build_trainer
+from seglight.training.features import FeatureData
+from seglight.training.fit import build_task
+from seglight.training.trainer import build_trainer
 
 ROUNDS = 7
 SIZE, BATCH = 96, 4

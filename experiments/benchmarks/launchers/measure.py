@@ -10,7 +10,7 @@ import tempfile
 import time
 from statistics import mean
 
-from seglight.runs import sweep_runs
+from seglight.runs.run import sweep_runs
 
 ONE_AT_A_TIME = {
     "basic": [],

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from seglight.atomic import written_whole
-from seglight.stopping import SIGNALS, handlers_put_back
+from seglight.ranks.signals import SIGNALS, handlers_put_back
+from seglight.runs.atomic import written_whole
 
 log = logging.getLogger(__name__)
 

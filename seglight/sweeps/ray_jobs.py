@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seglight.launchers.job_launcher import JobLauncher, missing
+from seglight.sweeps.job_launcher import JobLauncher, missing
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class RayJobs(JobLauncher):
             import ray
         except ModuleNotFoundError:
             raise missing("hydra/launcher=ray", "ray") from None
-        from seglight.runs import Run
+        from seglight.runs.run import Run
 
         ray.init(**{"include_dashboard": False, "log_to_driver": False, "configure_logging": False, **self.init})
         try:
@@ -54,7 +54,7 @@ class RayJobs(JobLauncher):
 
 def run_job(path: str) -> str:
     """In Ray's worker."""
-    from seglight.job import JobProcess
+    from seglight.sweeps.job_process import JobProcess
 
     process = JobProcess(Path(path))
     try:
@@ -65,7 +65,7 @@ def run_job(path: str) -> str:
 
 def outcome(ray: Any, job: Any, path: Path) -> str:
     """How a job ended; a worker that died with its machine is told by Ray."""
-    from seglight.job import ended
+    from seglight.sweeps.job_process import ended
 
     try:
         return str(ray.get(job))
@@ -75,6 +75,6 @@ def outcome(ray: Any, job: Any, path: Path) -> str:
 
 def gpus_of(trainer: Any) -> int:
     """One GPU a rank; `auto` is one, for a job shares the machine with others."""
-    from seglight.launch import asked_for
+    from seglight.ranks.devices import asked_for
 
     return 1 if trainer.devices in ("auto", -1) else asked_for(trainer)

@@ -1,13 +1,22 @@
-"""SIGTERM and Ctrl-C end a process with the exit code that a shell expects of it, 128 plus the signal's number."""
+"""What happens on SIGTERM and Ctrl-C: a process ends with code 128 plus the signal's number.
+
+While a run trains, `seglight.callbacks.stop_after_step` lets it finish its step and save first.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SECONDS_TO_STOP = 25  # for a process to save and leave; then it is killed
 
 
 class Stopped(SystemExit):
@@ -45,3 +54,27 @@ def stops_at_once() -> Iterator[None]:
 def stop(number: int, frame: Any) -> None:
     """The signal handler."""
     raise Stopped(number)
+
+
+def end_with_parent() -> None:
+    """No orphans: the kernel ends this process when the one that started it is gone (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def stop_in_time(seconds: float) -> None:
+    """Told to stop, this process is gone after so many seconds, also where it waits for a rank that is dead.
+
+    A thread sees to it: Python's own handlers wait for the call that waits.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(read, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+            pass
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()

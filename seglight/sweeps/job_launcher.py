@@ -18,7 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from seglight.stopping import handlers_put_back, stop
+from seglight.ranks.signals import handlers_put_back, stop
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class JobLauncher(Launcher):
     hydra_context: HydraContext
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from seglight.ranks import started_by_others
+        from seglight.ranks.environment import started_by_others
 
         if started_by_others():
             text = "error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun"
@@ -61,7 +61,7 @@ class JobLauncher(Launcher):
     def plan(self, number: int, overrides: list[str]) -> Path:
         """Makes the run directory of a job that has yet to start."""
         from seglight.config import record_choices, resolve
-        from seglight.runs import Run
+        from seglight.runs.run import Run
 
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(cfg):
@@ -78,7 +78,7 @@ class JobLauncher(Launcher):
 
     def train(self, paths: Sequence[Path]) -> None:
         """`run(paths)`; stopped by Ctrl-C or SIGTERM, it says what has been done and what has not."""
-        from seglight.sweep import print_report
+        from seglight.sweeps.report import print_report
 
         with handlers_put_back([signal.SIGTERM]):
             signal.signal(signal.SIGTERM, stop)
@@ -91,7 +91,7 @@ class JobLauncher(Launcher):
 
 def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     """What Hydra's sweepers want of a job: val/miou, NaN where it has none."""
-    from seglight.runs import DONE, Run
+    from seglight.runs.run import DONE, Run
 
     run = Run(path)
     result = JobReturn(overrides=list(overrides), cfg=run.cfg, working_dir=str(path), status=JobStatus.COMPLETED)

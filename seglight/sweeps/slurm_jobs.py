@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.errors import CompactHydraException
 
-from seglight.launchers.job_launcher import JobLauncher, missing
+from seglight.sweeps.job_launcher import JobLauncher, missing
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class SlurmJobs(JobLauncher):
             raise missing("hydra/launcher=slurm", "slurm") from None
         from omegaconf import OmegaConf
 
-        from seglight.job import ended
+        from seglight.sweeps.job_process import ended
 
         folder = Path(self.config.hydra.sweep.dir).absolute() / "slurm"
         plain = {n: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for n, v in self.parameters.items()}
@@ -66,7 +66,7 @@ class SlurmJob:
     """What each task of a job runs: the run of a directory, from its last checkpoint where it has one."""
 
     def __call__(self, path: str) -> str:
-        from seglight.job import JobProcess
+        from seglight.sweeps.job_process import JobProcess
 
         self.process = JobProcess(Path(path))
         return self.process.run(stops_on_sigterm=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from seglight.launchers.job_launcher import JobLauncher
+from seglight.sweeps.job_launcher import JobLauncher
 
 
 class InTurn(JobLauncher):
     """No job pays for a process and its imports."""
 
     def run(self, paths: Sequence[Path]) -> None:
-        from seglight.job import logging_to, try_run
-        from seglight.runs import Run
+        from seglight.runs.run import Run
+        from seglight.sweeps.job_process import logging_to, try_run
 
         for path in paths:
             run = Run(path)

@@ -13,11 +13,11 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.callbacks.metrics_csv import MetricsCSV
-from seglight.checkpoint import AtomicCheckpointIO
 from seglight.config import build
-from seglight.launch import local_ranks
-from seglight.ranks import environment, rank
-from seglight.runs import Run
+from seglight.ranks.devices import local_ranks
+from seglight.ranks.environment import environment, rank
+from seglight.runs.checkpoint import AtomicCheckpointIO
+from seglight.runs.run import Run
 
 log = logging.getLogger(__name__)
 

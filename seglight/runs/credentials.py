@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.trust import leaves
+from seglight.runs.trust import leaves
 
 NAMES = re.compile(
     r"(^|[_.-])((api|access|secret|private)_?key(_?id)?|key|secrets?|tokens?|password|passwd|credentials?)$",

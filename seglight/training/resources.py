@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from omegaconf import DictConfig
 
-from seglight.runs import Run
+from seglight.runs.run import Run
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DEAD_WORKER = re.compile(r"DataLoader worker \(pid.*?\) (is killed by signal: \w+|exited unexpectedly)")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from seglight.launchers.job_launcher import JobLauncher
+from seglight.sweeps.job_launcher import JobLauncher
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Processes(JobLauncher):
         self.threads = max(cores // self.jobs, 1)  # more would take turns on the cores
 
     def run(self, paths: Sequence[Path]) -> None:
-        from seglight.job import JobProcess
+        from seglight.sweeps.job_process import JobProcess
 
         started = [JobProcess(path, {"OMP_NUM_THREADS": str(self.threads)}) for path in paths]
         pool = ThreadPoolExecutor(self.jobs)

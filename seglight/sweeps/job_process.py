@@ -1,4 +1,4 @@
-"""Trains the run of a directory: what `train` does once there is one, and `python -m seglight.job RUN` in a sweep."""
+"""One job of a sweep: here, or in a process of its own (`python -m seglight.sweeps.job_process RUN`)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seglight.command import USER_ERRORS, message
-from seglight.launch import SECONDS_TO_STOP, launch
-from seglight.ranks import rank
-from seglight.runs import DONE, Run
-from seglight.stopping import stops_at_once
+from seglight.cli import USER_ERRORS, message
+from seglight.ranks.environment import rank
+from seglight.ranks.signals import SECONDS_TO_STOP
+from seglight.runs.run import DONE, Run
+from seglight.training.job import train_run
 
 log = logging.getLogger(__name__)
-
-
-def train_run(run: Run) -> float:
-    """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
-    with run.locked():
-        try:
-            run.update_summary(status="running", error=None)
-            with stops_at_once():
-                launch(run)
-        except Exception as error:
-            run.record_end("failed", error=message(error))
-            raise
-        except BaseException:
-            run.record_end("interrupted")
-            log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
-            raise
-    log.info("run: %s", run.path)
-    return float(run.summary.get("val/miou", "nan"))
 
 
 def try_run(run: Run) -> float:
@@ -79,7 +61,7 @@ class JobProcess:
             return f"{self.path.name}: not started"
         with (self.path / "train.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "seglight.job", str(self.path)],
+                [sys.executable, "-m", "seglight.sweeps.job_process", str(self.path)],
                 env=self.env, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
         if stops_on_sigterm:
@@ -121,8 +103,8 @@ def ended(path: Path, death: str) -> str:
 
 def main() -> None:
     """One job of a sweep in a process of its own, or one rank of it where srun started several."""
-    from seglight.fit import take_part
-    from seglight.ranks import end_with_parent
+    from seglight.ranks.signals import end_with_parent
+    from seglight.training.worker import take_part
 
     end_with_parent()
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's word to the launcher reaches this process and its ranks too

@@ -26,7 +26,7 @@ class ResumeSweep(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from seglight.runs import DONE, Run, sweep_runs
+        from seglight.runs.run import DONE, Run, sweep_runs
 
         if not hasattr(self.launcher, "train"):
             raise CompactHydraException("error: resume_sweep needs one of seglight's own launchers")

@@ -23,17 +23,14 @@ from seglight.callbacks.stop_after_step import StopAfterStep
 from seglight.callbacks.summary import RunSummary
 from seglight.callbacks.wandb import finish_wandb
 from seglight.callbacks.wandb_evaluations import WandbEvaluations
-from seglight.command import USER_ERRORS, message
 from seglight.config import build
 from seglight.data.datamodule import SegmentationData
-from seglight.exhausted import exhaustion_explained
-from seglight.features import FeatureData
-from seglight.launch import SECONDS_TO_STOP
-from seglight.ranks import end_with_parent, rank, stop_in_time
-from seglight.runs import Run
-from seglight.stopping import Stopped, stops_at_once
+from seglight.ranks.signals import Stopped
+from seglight.runs.run import Run
 from seglight.task import SegmentationTask
-from seglight.trainer import build_trainer, quiet
+from seglight.training.features import FeatureData
+from seglight.training.resources import exhaustion_explained
+from seglight.training.trainer import build_trainer, quiet
 
 log = logging.getLogger(__name__)
 
@@ -137,9 +134,9 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
     """Starts from another run's weights or a file of published ones (`init_from`, `init_source`)."""
     from pathlib import Path
 
-    from seglight.checkpoint import read_checkpoint
     from seglight.models.initialise import init_from
-    from seglight.runs import find_run
+    from seglight.runs.checkpoint import read_checkpoint
+    from seglight.runs.run import find_run
 
     path = Path(cfg.init_from)
     state = find_run(path).weights() if path.is_dir() else read_checkpoint(path)
@@ -150,33 +147,3 @@ def initialise(net: torch.nn.Module, cfg: DictConfig) -> None:
         log.info("init_from %s: every tensor of %s placed", path, cfg.init_source)
         return
     log.info("init_from %s: %s", path, init_from(net, state))
-
-
-def take_part(run: Run) -> None:
-    """One rank of a run that another process made; rank 0 alone prints."""
-    handlers: list[logging.Handler] = [logging.FileHandler(run.path / "train.log")]
-    if rank() == 0:
-        handlers.append(logging.StreamHandler(sys.stdout))
-    logging.basicConfig(level=logging.INFO if rank() == 0 else logging.WARNING, format="%(message)s", handlers=handlers)
-    try:
-        with stops_at_once():
-            fit(run)
-    except Stopped:
-        run.record_end("interrupted")
-        raise
-    except Exception as error:
-        if run.summary["status"] != "failed":  # else another rank's error came first, and this one may be of its end
-            run.record_end("failed", error=message(error))
-        log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
-        sys.exit(1)
-
-
-def main() -> None:
-    """`python -m seglight.fit RUN`, started by `seglight.launch`."""
-    end_with_parent()
-    stop_in_time(SECONDS_TO_STOP)
-    take_part(Run(sys.argv[1]))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,10 +23,10 @@ from seglight.data.loader import Collate, Loader
 from seglight.data.progress import progress_bar
 from seglight.data.sampler import rank_and_world
 from seglight.data.variants import Variants
-from seglight.feature_records import Record, StackRecords, StoredFeatures, read, write
 from seglight.freeze import NEVER, parts
 from seglight.models import EncoderDecoder
 from seglight.models.decoders.decoder import Decoder
+from seglight.training.feature_records import Record, StackRecords, StoredFeatures, read, write
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.launchers.job_launcher import missing
+from seglight.sweeps.job_launcher import missing
 
 log = logging.getLogger(__name__)
 

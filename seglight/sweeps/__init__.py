@@ -1,4 +1,4 @@
-"""How the jobs of a sweep are launched and chosen: Hydra's launchers and sweepers of seglight."""
+"""A sweep: its launchers and sweepers, its jobs, its report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def register() -> None:
 
     Hydra takes launchers from a package called hydra_plugins alone; under that name the configs ask for these.
     """
-    from seglight.launchers.in_turn import InTurn
-    from seglight.launchers.optuna_search import OptunaSearch
-    from seglight.launchers.processes import Processes
-    from seglight.launchers.ray_jobs import RayJobs
-    from seglight.launchers.resume_sweep import ResumeSweep
-    from seglight.launchers.slurm_jobs import SlurmJobs
+    from seglight.sweeps.in_turn import InTurn
+    from seglight.sweeps.optuna_search import OptunaSearch
+    from seglight.sweeps.processes import Processes
+    from seglight.sweeps.ray_jobs import RayJobs
+    from seglight.sweeps.resume_sweep import ResumeSweep
+    from seglight.sweeps.slurm_jobs import SlurmJobs
 
     known = Plugins.instance().class_name_to_class
     for kind in (InTurn, OptunaSearch, Processes, RayJobs, ResumeSweep, SlurmJobs):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.atomic import remove_partial, written_whole
+from seglight.runs.atomic import remove_partial, written_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ class Run:
     @classmethod
     def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
         """Makes the directory and writes what the run is going to be. ValueError where another run lies there."""
-        from seglight.secrets import refuse_secrets
+        from seglight.runs.credentials import refuse_secrets
 
         refuse_secrets(cfg)
         run = cls(path)
@@ -58,9 +58,9 @@ class Run:
         `key=value` overrides change its config and what follows from them; groups and the network stay as they were.
         `trust=true` is as `load_run`'s.
         """
-        from seglight.checkpoint import replace_damaged
-        from seglight.resuming import change
-        from seglight.secrets import refuse_secrets
+        from seglight.runs.checkpoint import replace_damaged
+        from seglight.runs.credentials import refuse_secrets
+        from seglight.runs.resume import change
 
         run = load_run(path, trust="trust=true" in overrides)
         cfg = run.cfg
@@ -132,14 +132,14 @@ class Run:
 
     def steps(self) -> int:
         """The optimizer steps behind the last checkpoint, 0 where there is none."""
-        from seglight.checkpoint import read_checkpoint
+        from seglight.runs.checkpoint import read_checkpoint
 
         path = self.checkpoint_path("last")
         return int(read_checkpoint(path)["global_step"]) if path.is_file() else 0
 
     def weights(self, which: str | None = None) -> dict[str, torch.Tensor]:
         """The network's state dict in a checkpoint."""
-        from seglight.checkpoint import read_checkpoint
+        from seglight.runs.checkpoint import read_checkpoint
 
         path = self.checkpoint_path(which)
         if not path.is_file():
@@ -197,7 +197,7 @@ def read_yaml(path: Path) -> Any:
 
 def load_run(path: str | Path, checkpoint: str = "best", trust: bool = False) -> Run:
     """A run to build from, somebody else's too: its config may name only what seglight's own configs do, or `trust`."""
-    from seglight.trust import check_targets
+    from seglight.runs.trust import check_targets
 
     run = find_run(path, checkpoint)
     if not trust:

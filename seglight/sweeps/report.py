@@ -24,7 +24,7 @@ def print_report(folder: Path) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from seglight.runs import DONE, sweep_runs
+    from seglight.runs.run import DONE, sweep_runs
 
     runs = sweep_runs(folder)
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()

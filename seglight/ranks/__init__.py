@@ -1,0 +1,1 @@
+"""One job as N processes: who they are, how they start, meet and stop."""

@@ -1,0 +1,1 @@
+"""What is made of scores: drawings, tables, pages."""

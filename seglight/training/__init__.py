@@ -1,0 +1,1 @@
+"""Trains the run of a directory."""

@@ -1,0 +1,43 @@
+"""One job: trains the run of a directory to its end, in this process or in as many ranks as it asks for."""
+
+from __future__ import annotations
+
+import logging
+
+from seglight.cli import message
+from seglight.ranks.devices import local_ranks
+from seglight.ranks.environment import started_by_others
+from seglight.ranks.launch import launch
+from seglight.ranks.signals import stops_at_once
+from seglight.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def train_run(run: Run) -> float:
+    """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
+    with run.locked():
+        try:
+            run.update_summary(status="running", error=None)
+            with stops_at_once():
+                train_in_ranks(run)
+        except Exception as error:
+            run.record_end("failed", error=message(error))
+            raise
+        except BaseException:
+            run.record_end("interrupted")
+            log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
+            raise
+    log.info("run: %s", run.path)
+    return float(run.summary.get("val/miou", "nan"))
+
+
+def train_in_ranks(run: Run) -> None:
+    """Here where this process is the only rank, or one of those that torchrun or srun started; else in N processes."""
+    ranks = local_ranks(run.cfg.trainer)
+    if ranks == 1 or started_by_others():
+        from seglight.training.fit import fit
+
+        fit(run)
+    else:
+        launch(ranks, "seglight.training.worker", run.path)
