@@ -9,6 +9,8 @@ from typing import Any, Literal
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from seglight.values import number, one_of, whole
+
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # normalisation layers with something to train or to count
 NEVER = 2**31  # the first epoch of a part that no epoch trains
 
@@ -47,13 +49,16 @@ def parts(net: nn.Module) -> list[Part]:
 
 @dataclass
 class FreezePolicy:
-    """The policy of a `freeze` option.
+    """What is frozen in each epoch; the functions below make the one of each `freeze` option.
 
+    name: the option's, for messages.
     n: how many encoder stages nearest the input are frozen; -1 is all of them.
     every, start: from epoch `start` on, one stage thaws, the top one first, each `every` epochs (0: never).
     decay: learning rate factor per stage towards the input (Howard & Ruder 2018, ULMFiT, section 3.2).
     norms: normalisation layers keep their statistics, scale and shift, in the `encoder` or in the whole `net`.
     head_only: only the score layers train (Long et al. 2015, Table 2, FCN-32s-fixed).
+
+    Raises ValueError where a number is not what its key takes.
     """
 
     name: str
@@ -65,15 +70,14 @@ class FreezePolicy:
     head_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.n < -1 or self.every < 0 or self.start < 0 or not 0 < self.decay <= 1:
-            raise ValueError(
-                f"freeze={self.name}: n >= -1, every >= 0, start >= 0 and 0 < decay <= 1 are needed, got "
-                f"n={self.n} every={self.every} start={self.start} decay={self.decay}"
-            )
+        whole("freeze.n", self.n, -1, "stages", " (-1: all)")
+        whole("freeze.every", self.every, 0, "epochs")
+        whole("freeze.start", self.start, 0, "epochs")
+        number("freeze.decay", self.decay, 0, 1, above=True)
         if self.start and not self.every:
-            raise ValueError(f"freeze={self.name}: freeze.every=0 never thaws a stage; freeze=encoder says so")
-        if self.norms not in (None, "encoder", "net"):
-            raise ValueError(f"freeze.norms={self.norms}: null, encoder or net")
+            raise ValueError("freeze.every=0: no stage would ever thaw; freeze=encoder keeps them all frozen")
+        if self.norms is not None:
+            one_of("freeze.norms", self.norms, ("encoder", "net"))
 
     def frozen_stages(self, epoch: int, total: int) -> int:
         """How many of the encoder's `total` stages are frozen in `epoch`, counted from the input."""
@@ -102,12 +106,22 @@ class FreezePolicy:
             return [m for m in net.modules() if not any(id(c) in inside for c in m.modules())]
         stages = [part.module for part in parts(net) if part.depth > 0]
         frozen = stages[: self.frozen_stages(epoch, len(stages))] if stages else []
-        if not stages and self.n:
-            raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages to freeze")
+        if not stages and (self.n or self.decay != 1):
+            raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages")
         if self.norms:
-            scope = net if self.norms == "net" else net.encoder
-            frozen += [m for m in scope.modules() if isinstance(m, NORMS)]  # type: ignore[union-attr]
+            frozen += [m for m in self.normalised(net).modules() if isinstance(m, NORMS)]
         return frozen
+
+    def normalised(self, net: nn.Module) -> nn.Module:
+        """The part of the network whose normalisation layers are held."""
+        if self.norms == "net":
+            return net
+        encoder = getattr(net, "encoder", None)
+        if encoder is None:
+            raise ValueError(
+                f"freeze.norms=encoder: {type(net).__name__} has no encoder; freeze.norms=net holds all of its norms"
+            )
+        return encoder  # type: ignore[no-any-return]
 
     def apply(self, net: nn.Module, epoch: int) -> bool:
         """Puts the policy of `epoch` on the network; true where the set of training parameters changed."""
@@ -122,6 +136,53 @@ class FreezePolicy:
                 parameter.grad = None  # or the optimizer would step it once more
         hold_eval(net, frozen)
         return changed
+
+
+# The options of `freeze`: each takes the keys that it reads, and no others.
+
+
+def none(name: str = "none") -> FreezePolicy:
+    """Everything trains."""
+    return FreezePolicy(name)
+
+
+def encoder(name: str = "encoder") -> FreezePolicy:
+    """Only the decoder trains."""
+    return FreezePolicy(name, n=-1)
+
+
+def stages(n: int = 2, name: str = "stages") -> FreezePolicy:
+    """All but the `n` stages nearest the input train."""
+    return FreezePolicy(name, n=n)
+
+
+def norms(norms: Literal["encoder", "net"] = "net", name: str = "norms") -> FreezePolicy:
+    """Everything but normalisation layers trains."""
+    one_of("freeze.norms", norms, ("encoder", "net"))
+    return FreezePolicy(name, norms=norms)
+
+
+def head_only(name: str = "head_only") -> FreezePolicy:
+    """Only the score layers train."""
+    return FreezePolicy(name, head_only=True)
+
+
+def gradual(start: int = 1, every: int = 1, n: int = -1, name: str = "gradual") -> FreezePolicy:
+    """The `n` frozen stages thaw from the top: the first in epoch `start`, then one each `every` epochs."""
+    return gradual_discriminative(start, every, n, 1.0, name)
+
+
+def discriminative(decay: float = 0.5, name: str = "discriminative") -> FreezePolicy:
+    """Everything trains, `decay` times slower with each stage towards the input."""
+    return FreezePolicy(name, decay=decay)
+
+
+def gradual_discriminative(
+    start: int = 1, every: int = 1, n: int = -1, decay: float = 0.5, name: str = "gradual_discriminative"
+) -> FreezePolicy:
+    """`gradual` and `discriminative` together."""
+    whole("freeze.every", every, 1, "epochs")
+    return FreezePolicy(name, n, every, start, decay)
 
 
 def head_modules(net: Any) -> list[nn.Module]:

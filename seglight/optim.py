@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from seglight.freeze import NORMS, FreezePolicy, parts
+from seglight.values import number, one_of
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "bias_lr", "aux_lr"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ValueError(f"optim.{name}={value}: a number from 0 is needed")
+            number(f"optim.{name}", getattr(self, name))
+        for name in ("decay_biases", "decay_norms"):
+            one_of(f"optim.{name}", getattr(self, name), (True, False))
 
     def __call__(self, net: nn.Module, policy: FreezePolicy) -> Optimizer:
         return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from seglight.values import number, whole
+
 
 @dataclass
 class Schedule:
@@ -17,8 +19,8 @@ class Schedule:
     warmup_start: float = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.warmup, int) or self.warmup < 0:
-            raise ValueError(f"schedule.warmup={self.warmup}: a number of steps from 0 is needed")
+        whole("schedule.warmup", self.warmup, 0, "steps")
+        number("schedule.warmup_start", self.warmup_start, 0, 1)
 
     def factor(self, progress: float) -> float:
         """The factor at a share of the run, 0 <= progress < 1."""
@@ -47,6 +49,10 @@ class Poly(Schedule):
 
     power: float = 0.9
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("schedule.power", self.power)
+
     def factor(self, progress: float) -> float:
         return float((1.0 - progress) ** self.power)
 
@@ -58,6 +64,12 @@ class OneCycle(Schedule):
     pct_start: float = 0.25
     div: float = 25.0
     final_div: float = 1e4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("schedule.pct_start", self.pct_start, 0, 1)
+        number("schedule.div", self.div, 1)
+        number("schedule.final_div", self.final_div, 1)
 
     def factor(self, progress: float) -> float:
         def cosine(start: float, end: float, share: float) -> float:
