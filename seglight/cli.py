@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seglight.config import conf_dir
+from seglight.extras import lacking, needs
 
 # What a wrong option, path, file or value raises. Anything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException)
@@ -42,6 +43,8 @@ def message(error: BaseException) -> str:
     """An error's text; the type too where the text alone would not say what happened."""
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}=... is needed"
+    if isinstance(error, ModuleNotFoundError) and error.name and (package := lacking(error)):
+        return needs("this command", package)
     text = str(error).strip()
     plain = isinstance(error, ValueError | ModuleNotFoundError | FloatingPointError) or (
         isinstance(error, OSError) and error.errno is None

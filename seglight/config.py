@@ -12,6 +12,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seglight.extras import lacking, needs
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -75,12 +77,21 @@ def build(cfg: DictConfig, key: str, **kwargs: Any) -> Any:
     try:
         return instantiate(node, **kwargs)
     except InstantiationException as error:
+        if package := lacking(error):
+            raise ModuleNotFoundError(needs(option_of(cfg, str(error)), package)) from None
         cause: BaseException | None = error.__cause__
         while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, ValueError | OSError | ModuleNotFoundError):
             raise cause from None
         raise
+
+
+def option_of(cfg: DictConfig, text: str) -> str:
+    """The option that Hydra's error is about, from the key that it names: `net.encoder` is `encoder=timm`."""
+    key = text.rpartition("full_key: ")[2].strip()
+    axes = cfg.get("axes") or {}
+    return next((f"{part}={axes[part]}" for part in key.split(".") if part in axes), key)
 
 
 __all__ = ["AXES", "build", "build_model", "compose", "conf_dir", "record_choices", "resolve"]

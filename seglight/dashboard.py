@@ -17,15 +17,11 @@ log = logging.getLogger(__name__)
 def dashboard(cfg: DictConfig) -> None:
     """Saves the page to W&B and says its address, or writes its specification to the file `out`."""
     from seglight.config import AXES, build
+    from seglight.results.wandb_page import workspace
 
     unknown = sorted(set(cfg.group_by) - set(AXES))
     if unknown:
         raise ValueError(f"group_by={unknown}: expected axes, which are {', '.join(AXES)}")
-    try:
-        from seglight.results.wandb_page import workspace
-    except ModuleNotFoundError as error:
-        text = f'{error.msg}: the dashboard needs wandb-workspaces: pip install "seglight[dashboard]"'
-        raise ModuleNotFoundError(text) from None
     entity = cfg.entity or ("" if cfg.out else own_entity())
     page = workspace(entity, cfg.project, cfg.name, list(build(cfg, "data").classes), list(cfg.group_by), cfg.sweep)
     if cfg.out:

@@ -17,10 +17,9 @@ def whole(key: str, value: Any, least: int = 0, of: str = "", note: str = "") ->
 def number(key: str, value: Any, least: float = 0, most: float = math.inf, above: bool = False) -> None:
     """`value` must be a finite number from `least` (`above`: greater than it) to `most`."""
     real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not real or value < least or value > most or (above and value == least):
-        low = f"above {least:g}" if above else f"from {least:g}"
-        high = "" if most == math.inf else f", at most {most:g}," if above else f" to {most:g}"
-        raise ValueError(f"{key}={typed(value)}: a number {low}{high} is needed")
+    if not real or not least <= value <= most or (above and value == least):
+        span = f"{'above' if above else 'from'} {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
+        raise ValueError(f"{key}={typed(value)}: a number {span} is needed")
 
 
 def one_of(key: str, value: Any, known: Sequence[Any]) -> None:

@@ -15,19 +15,20 @@ ALLOWED = {
     "metrics": "",
     "inference": "",
     "values": "",
+    "extras": "",
     "freeze": "values",
     "schedule": "values",
-    "config": "",
+    "config": "extras",
     "results": "config",
     "ranks": "",
     "optim": "freeze values",
-    "cli": "config",
+    "cli": "config extras",
     # what trains
     "task": "freeze inference metrics optim",
     "runs": "config inference ranks results",
     "callbacks": "config data freeze metrics ranks results runs",
     "training": "callbacks cli config data freeze models ranks runs task",
-    "sweeps": "callbacks cli config models ranks results runs training",
+    "sweeps": "callbacks cli config extras models ranks results runs training",
 }
 COMMANDS = ("train", "evaluate", "check", "inspect", "fetch", "dashboard")
 

@@ -38,10 +38,8 @@ ABOUT = "seglight.json"  # classes and palette, in each split's index
 
 def litdata() -> Any:
     """The optional package, imported when it is needed."""
-    try:
-        import litdata as package
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("data=streaming needs litdata: pip install 'seglight[streaming]'") from None
+    import litdata as package
+
     logging.getLogger("litdata").setLevel(logging.WARNING)
     return package
 

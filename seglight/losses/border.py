@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from seglight.losses.cross_entropy import IGNORE_INDEX, median_frequency, pixel_losses, pixel_weights
+from seglight.losses.values import number
 
 
 class Border(nn.Module):
@@ -27,6 +28,10 @@ class Border(nn.Module):
 
     def __init__(self, w0: float = 10.0, sigma: float = 5.0, background: int = 0) -> None:
         super().__init__()
+        number("loss.w0", w0)
+        number("loss.sigma", sigma, above=True)
+        if background not in range(IGNORE_INDEX):
+            raise ValueError(f"loss.background={background}: the index of a class is needed")
         self.w0, self.sigma, self.background = w0, sigma, background
         self.register_buffer("weights", None, persistent=False)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from seglight.losses.cross_entropy import IGNORE_INDEX
+from seglight.losses.values import number
 
 
 class Sum(nn.Module):
@@ -14,6 +15,10 @@ class Sum(nn.Module):
 
     def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float]) -> None:
         super().__init__()
+        if len(weights) != len(losses):
+            raise ValueError(f"loss.weights={list(weights)}: {len(losses)} numbers are needed, one for each loss")
+        for weight in weights:
+            number("loss.weights", weight)
         self.losses, self.weights = nn.ModuleList(losses), list(weights)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglight.losses.values import number
+
 IGNORE_INDEX = 255
 
 
@@ -20,6 +22,8 @@ class CrossEntropy(nn.Module):
 
     def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"loss.reduction={reduction}: mean, sum are accepted")
         self.reduction = reduction
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -55,6 +59,8 @@ class OHEM(nn.Module):
 
     def __init__(self, threshold: float = 0.7, share: float = 1 / 16) -> None:
         super().__init__()
+        number("loss.threshold", threshold, 0, 1, above=True)
+        number("loss.share", share, 0, 1)
         self.threshold, self.share = threshold, share
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:

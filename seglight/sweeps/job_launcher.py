@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from seglight.extras import needs
 from seglight.ranks.signals import handlers_put_back, stop
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,6 @@ def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     return result
 
 
-def missing(option: str, extra: str) -> CompactHydraException:
+def missing(option: str, package: str) -> CompactHydraException:
     """What to say where a launcher's or sweeper's package is not installed."""
-    return CompactHydraException(f'error: {option} needs a package that is not there: pip install "seglight[{extra}]"')
+    return CompactHydraException(f"error: {needs(option, package)}")

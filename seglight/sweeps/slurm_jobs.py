@@ -33,7 +33,7 @@ class SlurmJobs(JobLauncher):
         try:
             import submitit
         except ModuleNotFoundError:
-            raise missing("hydra/launcher=slurm", "slurm") from None
+            raise missing("hydra/launcher=slurm", "submitit") from None
         from omegaconf import OmegaConf
 
         from seglight.sweeps.job_process import ended

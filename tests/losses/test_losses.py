@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -151,3 +153,23 @@ def test_losses_take_half_precision_and_bytes() -> None:
         return float(loss("ce")(logits, labels))
 
     assert value(LOGITS.bfloat16(), LABELS.to(torch.uint8)) == pytest.approx(BY_HAND["ce"], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "says"),
+    [
+        ("ce", {"reduction": "avg"}, "loss.reduction=avg: mean, sum are accepted"),
+        ("focal", {"loss": {"gamma": -1}}, "loss.loss.gamma=-1: a number from 0 is needed"),
+        ("dice", {"smooth": -1}, "loss.smooth=-1: a number from 0 is needed"),
+        ("ohem", {"threshold": 0}, "loss.threshold=0: a number above 0 and at most 1 is needed"),
+        ("ohem", {"share": 1.5}, "loss.share=1.5: a number from 0 and at most 1 is needed"),
+        ("border", {"sigma": 0}, "loss.sigma=0: a number above 0 is needed"),
+        ("border", {"w0": math.nan}, "loss.w0=nan: a number from 0 is needed"),
+        ("border", {"background": "cell"}, "loss.background=cell: the index of a class is needed"),
+        ("ce_dice", {"weights": [1.0]}, "loss.weights=[1.0]: 2 numbers are needed"),
+        ("ce_dice", {"weights": [1.0, "half"]}, "loss.weights=half: a number from 0 is needed"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_key(name: str, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InstantiationException, match=re.escape(says)):
+        loss(name, **changes)

@@ -9,19 +9,15 @@ import difflib
 import inspect
 from typing import Any
 
+import segmentation_models_pytorch as library
 import torch
+from segmentation_models_pytorch.base import SegmentationModel
 from torch import Tensor, nn
 
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame, on_meta
 from seglight.models.skips import Skips
-
-try:
-    import segmentation_models_pytorch as library
-    from segmentation_models_pytorch.base import SegmentationModel
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("decoder=smp is segmentation_models_pytorch's: pip install 'seglight[zoo]'") from error
 
 NAMES = sorted(
     name

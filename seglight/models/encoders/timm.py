@@ -8,16 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import timm as library
 import torch
 from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder, Normalize, Pixels
 from seglight.models.weights import Weights, downloaded, read_state, trunk
-
-try:
-    import timm as library
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("this encoder is timm's: pip install 'seglight[zoo]'") from error
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
 

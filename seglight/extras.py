@@ -1,0 +1,32 @@
+"""The packages that seglight can do without, and what to say where one of them is needed but not installed."""
+
+from __future__ import annotations
+
+# package: the extra that installs it
+EXTRAS = {
+    "timm": "zoo",
+    "segmentation_models_pytorch": "zoo",
+    "tensorboard": "tensorboard",
+    "wandb_workspaces": "dashboard",
+    "litdata": "streaming",
+    "ray": "ray",
+    "submitit": "slurm",
+    "optuna": "optuna",
+}
+
+
+def needs(what: str, package: str) -> str:
+    """The message: what needs the package, and how to install it."""
+    return f'{what} needs the package {package}: pip install "seglight[{EXTRAS[package]}]"'
+
+
+def lacking(error: BaseException | None) -> str | None:
+    """The package of an extra whose absence is behind an error; None where it is another error."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            words = (error.name or str(error)).replace(".", " ").replace("'", " ").replace("`", " ").split()
+            found = next((word for word in words if word in EXTRAS), None)
+            if found:
+                return found
+        error = error.__cause__ or error.__context__
+    return None
