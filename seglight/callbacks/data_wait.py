@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import Any
 
 import lightning as L
+
+from seglight.data.workers import own_cores
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +63,10 @@ class DataWait(L.Callback):
 
 def advice(data: Any) -> list[str]:
     """What would load data faster, for the settings that it has now."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ranks = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    workers = getattr(data, "num_workers", None)
+    cores, workers = own_cores(), getattr(data, "num_workers", None)
     found = []
-    if workers is not None and workers < cores // ranks:
-        found.append(f"data.num_workers={cores // ranks} (now {workers})")
+    if workers is not None and workers < cores:
+        found.append(f"data.num_workers={cores} (now {workers})")
     if getattr(data, "root", None) is not None and getattr(data, "cache", "none") is None:
         found.append("data.cache=ram, or disk where memory is short (files are decoded once)")
     return [*found, "a lighter augment"]

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from seglight.callbacks.internals import continue_epoch
 from seglight.ranks.signals import SIGNALS, stop
 from seglight.runs.run import Run
 
@@ -34,8 +35,7 @@ class StopAfterStep(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.listen(trainer)
-        # Lightning has not, where `estimated_stepping_batches` made the loader before the checkpoint was read.
-        trainer.fit_loop._load_combined_loader_states()
+        continue_epoch(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.listen(trainer)

@@ -14,8 +14,13 @@ from albumentations import BaseCompose, BasicTransform, Compose
 from numpy.typing import NDArray
 
 from seglight.data.labels import IGNORE_INDEX
+from seglight.data.settings import class_indices
 
 NEAREST = (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT)
+
+
+class AugmentationError(ValueError):
+    """A transform failed on an image, or made of it what no image is."""
 
 
 class Augmentation:
@@ -32,18 +37,34 @@ class Augmentation:
                 "a Compose, or null"
             )
         for transform in leaves(transforms):
+            refuse_normalising(transform)
             keep_labels(transform)
-            name_classes(transform, classes)
+            if classes and getattr(transform, "rare_classes", ()):
+                transform.rare_classes = class_indices(transform.rare_classes, classes)
         self.pipeline = transforms
+
+    def has(self, name: str) -> bool:
+        """Whether one of its transforms has an attribute of that name."""
+        return any(hasattr(transform, name) for transform in leaves(self.pipeline))
 
     def __call__(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], key: tuple[int, int, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image [H, W, 3] and mask [H, W], drawn from the key (seed, epoch, index)."""
+        """Image [H, W, 3] and mask [H, W], drawn from the key (seed, epoch, index). AugmentationError, in one line."""
         generator = np.random.default_rng(key)
         self.pipeline.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        out = self.pipeline(image=image, mask=mask)
-        return out["image"], out["mask"]
+        size = f"an image of {image.shape[1]} x {image.shape[0]}"
+        try:
+            out = self.pipeline(image=image, mask=mask)
+        except Exception as error:
+            raise AugmentationError(f"data.augment fails on {size}: {' '.join(str(error).split())}") from error
+        made, labels = out["image"], out["mask"]
+        if made.dtype != np.uint8 or made.ndim != 3 or made.shape[2] != 3 or labels.shape != made.shape[:2]:
+            raise AugmentationError(
+                f"data.augment makes {made.dtype} {list(made.shape)} with a mask {list(labels.shape)} of {size}; "
+                "uint8 [H, W, 3] and [H, W] are needed"
+            )
+        return made, labels
 
 
 def augmentation(transforms: Any, classes: Sequence[str] = ()) -> Augmentation | None:
@@ -63,13 +84,13 @@ def leaves(transform: Any) -> Iterator[Any]:
         yield transform
 
 
-def name_classes(transform: Any, classes: Sequence[str]) -> None:
-    """Classes that a transform is told by name become their indices."""
-    named = getattr(transform, "rare_classes", ())
-    for name in (name for name in named if isinstance(name, str) and name not in classes):
-        raise ValueError(f"rare_classes has {name!r}; expected one of {', '.join(classes)}")
-    if named:
-        transform.rare_classes = tuple(classes.index(name) if isinstance(name, str) else int(name) for name in named)
+def refuse_normalising(transform: Any) -> None:
+    """ValueError for what would turn pixels into other numbers than 0 to 255."""
+    name = type(transform).__name__
+    if name in ("Normalize", "ToFloat", "FromFloat", "ToTensorV2", "ToTensor3D"):
+        raise ValueError(
+            f"data.augment: {name} has to be left out: images stay uint8, 0 to 255, and the network normalises itself"
+        )
 
 
 def keep_labels(transform: Any) -> None:

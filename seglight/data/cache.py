@@ -7,10 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seglight.data.cache_content import Place, fill, key, layout
+from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # of the files; another number makes everybody build anew
+PARTIAL = ".partial"  # ends the name of a folder that is being built
 
 
 class CachedReader:
@@ -85,44 +87,76 @@ def cached(
 
 
 def disk_cache(pairs: Sequence[Pair], reader: Reader, title: str, folder: Path, skip: bool) -> CachedReader:
-    """Opens the file for these pairs in their present state, building it first where there is none.
+    """Opens the cache of these pairs in their present state, building it first where there is none.
 
-    Its name has a hash of the settings and one of every file's path, size and time of change. One process builds, the
-    others wait; a build that broke off is never opened.
+    Its folder's name has a hash of the settings, and one of every file's path, size and time of change. One process
+    builds, the others wait. A build that broke off is never opened. A whole cache is never removed: another run may
+    read it.
     """
-    settings = short_hash(f"{FORMAT} {reader!r}")
-    prefix = f"{title.replace(' ', '_').replace('/', '_')}-{settings}-"
     folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / f"{prefix}lock"):
-        place = folder / f"{prefix}{short_hash(state(pairs))}"
-        if not (place / "index.json").exists():
-            for old in folder.glob(f"{prefix}*"):  # of files that have changed since, or a build that broke off
-                if old.is_dir():
-                    shutil.rmtree(old)
+    name = (
+        f"{title.replace(' ', '_').replace('/', '_')}-{short_hash(f'{FORMAT} {reader!r}')}-{short_hash(state(pairs))}"
+    )
+    place = folder / name
+    with locked(lock_of(place)) as alone:
+        cache = opened(place)
+        if cache is None:
+            remove_broken_off(folder, place if alone else None)
+            shutil.rmtree(place, ignore_errors=True)
             build(place, pairs, reader, title, skip)
+            cache = opened(place)
+    assert cache is not None
+    return cache
+
+
+def opened(place: Path) -> CachedReader | None:
+    """The cache in a folder; None where it is not there or not whole."""
+    try:
         index = json.loads((place / "index.json").read_text())
+        size = (place / "pixels.bin").stat().st_size
+    except (OSError, ValueError):
+        return None
     places = {name: (start, height, width) for name, (start, height, width) in index["places"].items()}
+    if size < max((start + 4 * height * width for start, height, width in places.values()), default=0):
+        return None
     return CachedReader(places, index["failures"], place / "pixels.bin")
 
 
 def build(place: Path, pairs: Sequence[Pair], reader: Reader, title: str, skip: bool) -> None:
-    """Decodes everything into `place`; its index comes last, by a rename."""
+    """Decodes everything into a folder beside `place`, which gets its name once it is whole."""
     places, failures, total = layout(pairs, skip)
     free = shutil.disk_usage(place.parent).free
-    refuse_too_large(total, free, f"data.cache=disk writes {title} to {place.parent}", "disk; set data.cache_dir")
-    place.mkdir()
+    where = f"disk; remove old caches (rm -r {place.parent}/*) or set data.cache_dir"
+    refuse_too_large(total, free, f"data.cache=disk writes {title} to {place.parent}", where)
+    partial = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    partial.mkdir()
     try:
-        pixels = np.memmap(place / "pixels.bin", np.uint8, mode="w+", shape=(max(1, total),))
+        pixels = np.memmap(partial / "pixels.bin", np.uint8, mode="w+", shape=(max(1, total),))
         fill(pixels, pairs, places, failures, reader, f"data.cache=disk: {title}", skip)
         pixels.flush()
-    except BaseException:
-        shutil.rmtree(place)
-        raise
-    part = place / "index.part"
-    part.write_text(json.dumps({"places": places, "failures": failures}))
-    os.replace(part, place / "index.json")
+        (partial / "index.json").write_text(json.dumps({"places": places, "failures": failures}))
+        with suppress(OSError):  # where there are no locks, another process may have been faster
+            partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    caches = [path for path in place.parent.iterdir() if (path / "index.json").is_file()]
     log.info("data.cache=disk: %d images, %.2f GB, in %s", len(places), total / 1e9, place)
+    if len(caches) > 1:
+        log.info("%s holds %d caches; remove those that no run reads any more", place.parent, len(caches))
+
+
+def remove_broken_off(folder: Path, own: Path | None) -> None:
+    """Removes what killed processes were building: nobody holds its lock, or this process does (`own`)."""
+    for partial in folder.glob(f"*{PARTIAL}"):
+        place = folder / partial.name.removesuffix(PARTIAL).rpartition(".")[0]
+        with nullcontext(True) if place == own else locked(lock_of(place), wait=False) as alone:
+            if alone:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
 
 
 def state(pairs: Sequence[Pair]) -> str:
@@ -144,48 +178,16 @@ def short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def refuse_too_large(needed: int, free: int, what: str, where: str) -> None:
-    """ValueError before anything is built that would not fit."""
-    if needed > 0.9 * free:
-        raise ValueError(f"{what}: {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {where}")
-
-
-def available_memory() -> int:
-    """Bytes that can still be used, by the system and in this container; very many where neither says."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 1 << 60
-    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 1 << 60)
-    return min(free, container_memory())
-
-
-def container_memory() -> int:
-    """Bytes below the limit of the control group, as Docker and SLURM set it."""
-    group = Path("/sys/fs/cgroup")
-    try:
-        name = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-        place = group / name.removeprefix("0::/")
-        place = place if (place / "memory.max").exists() else group
-        limit, used = (int((place / f"memory.{what}").read_text()) for what in ("max", "current"))
-        cached = next(
-            int(line.split()[1])
-            for line in (place / "memory.stat").read_text().splitlines()
-            if line.startswith("file ")
-        )
-    except (OSError, StopIteration, ValueError):  # no such limit
-        return 1 << 60
-    return max(limit - used + cached, 0)
-
-
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; where the system has no such locks, two may build and the later one's files stay."""
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """One process at a time; yields whether this one has the lock, which some file systems do not give."""
     with path.open("a") as file:
         try:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
         except (ImportError, OSError):
+            alone = False
             log.debug("no lock on %s", path)
-        yield
+        yield alone

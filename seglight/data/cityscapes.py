@@ -15,6 +15,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
 
 CLASSES = (
@@ -57,7 +58,7 @@ class Cityscapes(SegmentationData):
 
     def __init__(self, *, coarse: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.coarse = coarse
+        self.coarse = one_of("coarse", coarse, (False, True))
 
     def pairs(self, split: str) -> list[Pair]:
         pairs = self.frames(split, None if split == "test" else "gtFine")

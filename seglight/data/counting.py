@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
-from seglight.data.workers import available_cores
+from seglight.data.workers import own_cores
 
 
 def count_classes(pairs: Sequence[Pair], reader: Reader, num_classes: int) -> Tensor:
@@ -23,7 +23,7 @@ def count_classes(pairs: Sequence[Pair], reader: Reader, num_classes: int) -> Te
         return torch.from_numpy(np.bincount(reader.mask(pair).reshape(-1), minlength=256)[:num_classes])
 
     total = torch.zeros(num_classes, dtype=torch.int64)
-    with ThreadPoolExecutor(available_cores()) as pool:  # decoding releases the interpreter lock
+    with ThreadPoolExecutor(own_cores()) as pool:  # decoding releases the interpreter lock
         for counts in pool.map(one, (pair for pair in pairs if pair.mask is not None)):
             total += counts
     return total

@@ -14,6 +14,7 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seglight.data import settings
 from seglight.data.augmentation import augmentation
 from seglight.data.cache import cached
 from seglight.data.counting import count_classes
@@ -22,13 +23,13 @@ from seglight.data.labels import IGNORE_INDEX, IndexLabels
 from seglight.data.listing import check_pairs
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.pair import Pair
+from seglight.data.palette import Colour
 from seglight.data.prediction import palette_image, prediction_file
 from seglight.data.reader import FileReader, Reader
-from seglight.data.sampler import EvaluationSampler, TrainingSampler
+from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
 from seglight.data.workers import worker_count
 
-Colour = tuple[int, int, int]
 FEATURES = {"features": "auto", "features_ram": "ram", "features_disk": "disk"}
 
 
@@ -67,28 +68,34 @@ class SegmentationData(LightningDataModule):
         on_error: str = "raise",
         cache: str | None = None,
         cache_dir: str | Path = "~/.cache/seglight",
+        **unknown: Any,
     ) -> None:
         super().__init__()
         self.root = None if root is None else Path(root).expanduser()
         self.name = name or type(self).__name__.lower()
-        self.train_split, self.split = train_split, split
-        self.augment = augmentation(augment, self.classes)
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        for key, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"data.{key}={size}: a number of images from 1 is needed")
-        self.num_workers = worker_count(num_workers)
-        self.seed, self.draw_with_replacement = seed, draw_with_replacement
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"data.on_error={on_error}; expected raise or skip")
-        self.on_error = on_error
-        if cache not in (None, "none", "disk", "ram", *FEATURES):
-            raise ValueError(f"data.cache={cache}; expected null, disk, ram or {', '.join(FEATURES)}")
-        self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.training.features
-        self.cache = None if cache == "none" or self.features else cache
-        self.cache_dir = Path(cache_dir)
+        settings.refuse_unknown(unknown, type(self), self.name)
         if num_classes is not None and self.classes and num_classes != len(self.classes):
             raise ValueError(f"data.num_classes={num_classes}; data={self.name} has {len(self.classes)} classes")
+        self.train_split, self.split = train_split, split
+        self.crop_size = None if crop_size is None else settings.crop_size(crop_size)
+        if scale is not None:
+            settings.scale_range(scale)
+        settings.class_indices(rare_classes, self.classes)
+        self.augment = augmentation(augment, self.classes)
+        if rare_classes and (self.augment is None or not self.augment.has("rare_classes")):
+            text = "augment has no crop that could be moved to them; augment=standard, light, strong and unet have"
+            raise ValueError(f"data.rare_classes={settings.shown(rare_classes)}: {text}")
+        self.batch_size = settings.whole("batch_size", batch_size)
+        self.eval_batch_size = settings.whole("eval_batch_size", eval_batch_size)
+        self.num_workers = worker_count(num_workers)
+        self.seed, self.draw_with_replacement = settings.whole("seed", seed, 0), draw_with_replacement
+        self.on_error = settings.one_of("on_error", on_error, ("raise", "skip"))
+        settings.one_of("cache", cache, (None, "none", "disk", "ram", *FEATURES))
+        self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.training.features
+        self.cache = None if cache == "none" or self.features else cache
+        if self.cache and self.root is None:
+            raise ValueError(f"data.cache={cache}: data={self.name} reads no files that could be kept decoded")
+        self.cache_dir = Path(cache_dir)
         self._listed: dict[str, list[Pair]] = {}
         self._counts: dict[str, Tensor] = {}
         self._cached: dict[str, Reader] = {}
@@ -140,7 +147,7 @@ class SegmentationData(LightningDataModule):
 
     def fast_reader(self, split: str) -> Reader:
         """The split's reader, behind the cache that `cache` asks for; built on first use."""
-        if self.cache is None or self.root is None:
+        if self.cache is None:
             return self.reader(split)
         if split not in self._cached:
             pairs, skip = self.listed(split), self.on_error == "skip"
@@ -153,7 +160,8 @@ class SegmentationData(LightningDataModule):
         data = self.dataset(self.train_split, train=True)
         sampler = self.train_sampler(data)
         advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
-        return self.loader(data, sampler, self.batch_size, Collate(advice), len(sampler) >= self.batch_size)
+        batches = Batches(sampler, self.batch_size, drop_last=len(sampler) >= self.batch_size)
+        return self.loader(data, batches, Collate(advice))
 
     def train_sampler(self, data: Any) -> TrainingSampler:
         """The order in which training sees the images."""
@@ -171,17 +179,15 @@ class SegmentationData(LightningDataModule):
     def eval_dataloader(self, split: str) -> Loader:
         """Every image of a split once, unaugmented, at its own resolution."""
         data = self.dataset(split)
-        sampler = EvaluationSampler(len(data))
-        return self.loader(data, sampler, self.eval_batch_size, Collate("set data.eval_batch_size=1"), False)
+        batches = Batches(EvaluationSampler(len(data)), self.eval_batch_size)
+        return self.loader(data, batches, Collate("set data.eval_batch_size=1"))
 
-    def loader(self, data: Any, sampler: Any, batch_size: int, collate: Collate, drop_last: bool) -> Loader:
+    def loader(self, data: Any, batches: Batches, collate: Collate) -> Loader:
         """A loader with this module's workers."""
         return Loader(
             data,
-            batch_size=batch_size,
-            sampler=sampler,
+            batches,
             collate_fn=collate,
-            drop_last=drop_last,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=start_worker,

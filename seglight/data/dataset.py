@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
-from seglight.data.augmentation import Augmentation
+from seglight.data.augmentation import Augmentation, AugmentationError
 from seglight.data.labels import IGNORE_INDEX
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
@@ -84,7 +84,13 @@ class SegmentationDataset(Dataset[Sample]):
                     break  # the loader raises it: out of a worker it would come as a traceback in a message
                 continue
             if self.augment is not None:
-                image, mask = self.augment(image, mask, (self.seed, epoch, index))
+                try:
+                    image, mask = self.augment(image, mask, (self.seed, epoch, index))
+                except AugmentationError as error:
+                    if get_worker_info() is None:
+                        raise
+                    failures.append(error)
+                    break
             if epoch == NOT_COUNTED:
                 mask = np.full_like(mask, IGNORE_INDEX)
             return Sample(image, mask, pair.name, tuple(failures))

@@ -14,6 +14,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import share, whole
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,10 @@ class Folder(SegmentationData):
         table = read_class_table(class_table)
         self.classes, self.palette, self.labels = table.names, table.palette, table.labels
         super().__init__(**options)
-        if not 0 < val_fraction < 1:
-            raise ValueError(f"data.val_fraction={val_fraction}; expected a share between 0 and 1")
         if masks is not None and images.count("*") == 0:
             raise ValueError(f"data.images={images}; expected a glob with * where names differ")
         self.images, self.masks, self.lists = images, masks, lists
-        self.val_fraction, self.split_seed = val_fraction, split_seed
+        self.val_fraction, self.split_seed = share("val_fraction", val_fraction), whole("split_seed", split_seed, 0)
         if lists:
             self.splits = tuple(lists)
 

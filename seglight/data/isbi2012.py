@@ -12,6 +12,7 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
 from seglight.data.reading import frame_count
+from seglight.data.settings import whole
 from seglight.data.source import Source
 
 SOURCE = Source(
@@ -37,9 +38,10 @@ class ISBI2012(SegmentationData):
 
     def __init__(self, *, folds: int = 5, fold: int = 0, fold_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
-        if folds < 2 or not 0 <= fold < folds:
-            raise ValueError(f"data.folds={folds} data.fold={fold}; expected folds >= 2 and 0 <= fold < folds")
-        self.folds, self.fold, self.fold_seed = folds, fold, fold_seed
+        self.folds, self.fold = whole("folds", folds, 2), whole("fold", fold, 0)
+        self.fold_seed = whole("fold_seed", fold_seed, 0)
+        if fold >= folds:
+            raise ValueError(f"data.fold={fold}: a whole number below data.folds={folds} is needed")
 
     def pairs(self, split: str) -> list[Pair]:
         assert self.root is not None

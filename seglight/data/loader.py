@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
+from seglight.data.augmentation import AugmentationError
 from seglight.data.dataset import Sample
-from seglight.data.sampler import TrainingSampler
+from seglight.data.sampler import Batches, TrainingSampler, rank_and_world
 
 log = logging.getLogger(__name__)
 
@@ -72,30 +73,40 @@ def empty(shape: tuple[int, ...]) -> Tensor:
 class Loader(DataLoader[Any]):
     """A DataLoader that reports skipped files, and refuses to go on when more than 1% of the set is unreadable.
 
-    Its state, which Lightning keeps in checkpoints, is the epoch and how many of its batches were given out.
+    Its state, which Lightning keeps in checkpoints, is the epoch and how many of its images all ranks were given.
     """
 
-    position = resumed = (-1, 0)
+    def __init__(self, dataset: Any, batches: Batches, **options: Any) -> None:
+        super().__init__(dataset, batch_sampler=batches, **options)
+        self.batches = batches
+        self.position = self.resumed = (-1, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"position": self.position}
+        return {"epoch": self.position[0], "images": self.position[1]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.position = self.resumed = tuple(state["position"])
+        if "position" in state:  # of a checkpoint that counts batches
+            epoch, batches = state["position"]
+            state = {"epoch": epoch, "images": batches * self.batches.size * rank_and_world()[1]}
+        self.position = self.resumed = (state["epoch"], state["images"])
+
+    def batches_behind(self) -> int:
+        """How many of an epoch's batches, of the size that they have now, a resumed run has behind it."""
+        return len(self) - len(self.batches.sizes(self.resumed[1]))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         skipped: set[str] = set()
         total = len(self.dataset)  # type: ignore[arg-type]
-        first = 0
-        if isinstance(self.sampler, TrainingSampler):
-            first = self.resumed[1] if self.resumed[0] == self.sampler.epoch else 0
-            self.sampler.start = first * (self.batch_size or 1)
-        for number, batch in enumerate(super().__iter__(), first + 1):
-            self.position = (getattr(self.sampler, "epoch", -1), number)
+        sampler, world, images = self.batches.sampler, rank_and_world()[1], 0
+        if isinstance(sampler, TrainingSampler):
+            sampler.start = images = self.resumed[1] if self.resumed[0] == sampler.epoch else 0
+        for size, batch in zip(self.batches.sizes(images), super().__iter__(), strict=True):
+            images += size * world
+            self.position = (getattr(sampler, "epoch", -1), images)
             if "error" in batch:
                 raise batch["error"]
             for error in batch.pop("failures", ()):
-                if not getattr(self.dataset, "skip", False):
+                if not getattr(self.dataset, "skip", False) or isinstance(error, AugmentationError):
                     raise error
                 failure = str(error)
                 if failure in skipped:

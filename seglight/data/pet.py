@@ -9,6 +9,7 @@ from seglight.data.labels import MappedLabels
 from seglight.data.listing import refuse_twice
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
 
 HOST = "https://www.robots.ox.ac.uk/~vgg/data/pets"
@@ -34,8 +35,7 @@ class Pet(SegmentationData):
     source = SOURCE
 
     def __init__(self, *, border: str = "ignore", **options: Any) -> None:
-        if border not in ("ignore", "class"):
-            raise ValueError(f"data.border={border}; expected ignore or class")
+        one_of("border", border, ("ignore", "class"))
         if border == "class":
             self.classes = (*Pet.classes, "border")
         self.border = border

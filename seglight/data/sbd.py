@@ -7,6 +7,7 @@ from typing import Any
 
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
+from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
 from seglight.data.voc import ARCHIVES, LICENCE, VOC
 
@@ -36,10 +37,8 @@ class VOCSBD(VOC):
 
     def __init__(self, *, sbd_root: str | Path, masks: str = "auto", **options: Any) -> None:
         super().__init__(**options)
-        if masks not in ("auto", "png", "mat"):
-            raise ValueError(f"data.masks={masks}; expected auto, png (SegmentationClassAug) or mat (SBD's files)")
-        self.source = SOURCE
-        self.sbd_root, self.masks = Path(sbd_root).expanduser(), masks
+        self.masks = one_of("masks", masks, ("auto", "png", "mat"))
+        self.source, self.sbd_root = SOURCE, Path(sbd_root).expanduser()
 
     def pairs(self, split: str) -> list[Pair]:
         if split != "train_aug":

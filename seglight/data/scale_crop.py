@@ -13,18 +13,14 @@ from albumentations import CenterCrop, DualTransform
 from numpy.typing import NDArray
 
 from seglight.data.labels import IGNORE_INDEX
+from seglight.data.settings import crop_size, scale_range
 
 IMAGENET_MEAN = (124, 116, 104)  # pads with what normalises to about zero
 
 
-def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
-    """A size as a config gives it: (h, w), or one number for both."""
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-
-
 def center_crop(size: int | Sequence[int]) -> CenterCrop:
-    """The centre of `size` (h, w) of an image at its own scale, padded where it is smaller."""
-    return CenterCrop(*height_and_width(size), pad_if_needed=True, fill=IMAGENET_MEAN, fill_mask=IGNORE_INDEX)
+    """The centre of `size` (h, w) of an image at its own scale, padded where the image is smaller."""
+    return CenterCrop(*crop_size(size), pad_if_needed=True, fill=IMAGENET_MEAN, fill_mask=IGNORE_INDEX)
 
 
 class RandomScaleCrop(DualTransform):  # type: ignore[misc]
@@ -49,16 +45,15 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
-        self.size = height_and_width(size)
-        self.scale = (float(scale[0]), float(scale[1]))
+        self.size = crop_size(size)
+        self.scale = scale_range(scale)
         self.short_side = None if short_side is None else (int(short_side[0]), int(short_side[1]))
         self.fill = tuple(int(value) for value in fill)
         self.fill_mask = fill_mask
-        self.rare_classes, self.rare_p = tuple(rare_classes), rare_p
+        self.rare_classes = (rare_classes,) if isinstance(rare_classes, int | str) else tuple(rare_classes)
+        self.rare_p = rare_p
         self.mirror = mirror
         self.borders: dict[tuple[int, ...], NDArray[np.uint8]] = {}
-        if min(self.size) < 1 or not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"RandomScaleCrop: size {size}, scale {scale}; expected a size >= 1 and 0 < low <= high")
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """The window (top, left, bottom, right) in source pixels and the (h, w) that it is resized to."""
@@ -138,6 +133,3 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         else:
             out[:h, :w] = cv2.resize(piece, (w, h), interpolation=interpolation)
         return out
-
-
-__all__ = ["RandomScaleCrop"]

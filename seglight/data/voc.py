@@ -9,6 +9,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
 from seglight.data.palette import voc_colours
+from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
 
 CLASSES = (
@@ -49,9 +50,7 @@ class VOC(SegmentationData):
 
     def __init__(self, *, year: int = 2012, **options: Any) -> None:
         super().__init__(**options)
-        if year not in range(2007, 2013):
-            raise ValueError(f"data.year={year}; expected 2007 to 2012, the years that have segmentation masks")
-        self.year = year
+        self.year = one_of("year", year, range(2007, 2013))  # those that have segmentation masks
         self.source = Source(HOME, LICENCE, ARCHIVES[year])
 
     def pairs(self, split: str) -> list[Pair]:

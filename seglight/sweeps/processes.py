@@ -6,11 +6,11 @@ The option and `n_jobs` are those of Hydra's joblib plugin, which gives the whol
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from seglight.data.workers import JOBS, available_cores
 from seglight.sweeps.job_launcher import JobLauncher
 
 log = logging.getLogger(__name__)
@@ -20,14 +20,16 @@ class Processes(JobLauncher):
     """n_jobs: how many at a time; -1 is one a core, -2 one less, and so on."""
 
     def __init__(self, n_jobs: int = -1) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
         self.jobs = n_jobs if n_jobs > 0 else max(cores + 1 + n_jobs, 1)
         self.threads = max(cores // self.jobs, 1)  # more would take turns on the cores
 
     def run(self, paths: Sequence[Path]) -> None:
         from seglight.sweeps.job_process import JobProcess
 
-        started = [JobProcess(path, {"OMP_NUM_THREADS": str(self.threads)}) for path in paths]
+        at_once = min(self.jobs, len(paths))
+        env = {"OMP_NUM_THREADS": str(self.threads), JOBS: str(at_once)}
+        started = [JobProcess(path, env) for path in paths]
         pool = ThreadPoolExecutor(self.jobs)
         try:
             for outcome in pool.map(JobProcess.run, started):

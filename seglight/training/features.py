@@ -17,11 +17,11 @@ import torch.distributed as dist
 from lightning import LightningDataModule
 from torch import Tensor
 
-from seglight.data.cache import available_memory, refuse_too_large
 from seglight.data.datamodule import SegmentationData
 from seglight.data.loader import Collate, Loader
+from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.progress import progress_bar
-from seglight.data.sampler import rank_and_world
+from seglight.data.sampler import Batches, rank_and_world
 from seglight.data.variants import Variants
 from seglight.freeze import NEVER, parts
 from seglight.models import EncoderDecoder
@@ -93,9 +93,7 @@ class FeatureData(LightningDataModule):
             stored = StoredFeatures(dict(zip(keys, records, strict=True)), variants, dataset.seed)
             self.loaders[title] = Loader(
                 stored,
-                batch_size=loader.batch_size,
-                sampler=loader.sampler,
-                drop_last=loader.drop_last,
+                loader.batches,
                 collate_fn=StackRecords(loader.collate_fn),
                 pin_memory=loader.pin_memory,
             )
@@ -105,7 +103,7 @@ class FeatureData(LightningDataModule):
         """The records of `keys`, of which each rank makes its share."""
         rank, world = rank_and_world()
         mine = keys[rank::world]
-        loader = self.data.loader(dataset, mine, 1, Collate(""), False)
+        loader = self.data.loader(dataset, Batches(mine, 1), Collate(""))
         with encoding(self.task, self.trainer) as encode, progress_bar(f"features: {title}", len(mine)) as advance:
 
             def encoded() -> Iterator[Record]:

@@ -138,8 +138,36 @@ def test_rare_class_crops_hold_the_class(make_data: Callable[..., Any]) -> None:
     assert share[4, 7] > 0.95
     named = make_data("data=shapes", "data.rare_classes=[star, 2]")
     assert next(iter(named.augment.pipeline.transforms)).rare_classes == (6, 2)
-    with pytest.raises(ValueError, match="rare_classes has 'moon'; expected one of background, disc"):
-        make_data("data=shapes", "data.rare_classes=[moon]")
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ("[{_target_: albumentations.Normalize}]", "Normalize has to be left out: .* the network normalises itself"),
+        ("[{_target_: albumentations.ToFloat}]", "ToFloat has to be left out"),
+        ("[{_target_: albumentations.pytorch.ToTensorV2}]", "ToTensorV2 has to be left out"),
+        ("[{_target_: albumentations.OneOf, transforms: [{_target_: albumentations.Normalize}]}]", "Normalize has to"),
+    ],
+)
+def test_what_the_network_does_itself_is_refused(make_data: Callable[..., Any], listed: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"data.augment: {message}"):
+        make_data("data=shapes", f"data.augment={listed}")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_transform_that_fails_is_named_with_the_size_of_the_image(
+    make_data: Callable[..., Any], workers: int
+) -> None:
+    crop = "data.augment=[{_target_: albumentations.RandomCrop, height: 256, width: 256}]"
+    grey = "data.augment=[{_target_: albumentations.ToGray, num_output_channels: 1, p: 1}]"
+    for listed, message in (
+        (crop, "fails on an image of 96 x 96: .*exceed"),
+        (grey, r"makes uint8 \[96, 96\] with a mask"),
+    ):
+        data = make_data("data=shapes", listed, f"data.num_workers={workers}")
+        with pytest.raises(ValueError, match=f"^data.augment {message}") as error:
+            next(iter(data.train_dataloader()))
+        assert "\n" not in str(error.value)
 
 
 def test_elastic_displacements_have_the_papers_size() -> None:

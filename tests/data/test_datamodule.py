@@ -13,6 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 from PIL import Image
 
+from seglight.data import workers
 from seglight.data.shapes import Shapes
 from tests.data.conftest import labels, save_palette, write_voc
 
@@ -21,7 +22,7 @@ MakeData = Callable[..., Any]
 
 def epoch_of(data: Any, epoch: int) -> list[dict[str, Any]]:
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
+    loader.batches.sampler.set_epoch(epoch)
     return list(loader)
 
 
@@ -47,7 +48,7 @@ def test_a_run_repeats_exactly_with_any_number_of_workers(voc_root: Path, make_d
     with_workers = make_data(*options, "data.num_workers=2")
     loader = with_workers.train_dataloader()
     for epoch in (0, 1, 5):
-        loader.sampler.set_epoch(epoch)
+        loader.batches.sampler.set_epoch(epoch)
         for a, b in zip(epoch_of(alone, epoch), loader, strict=True):
             assert a["name"] == b["name"]
             assert torch.equal(a["image"], b["image"])
@@ -163,15 +164,60 @@ def test_an_id_listed_twice(voc_root: Path, make_data: MakeData) -> None:
         make_data("data=voc").prepare()
 
 
-def test_wrong_options_are_named(make_data: MakeData) -> None:
-    for option, message in (
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ("data.num_classes=20", "data.num_classes=20; data=shapes has 9 classes"),
-        ("data.num_workers=-1", "data.num_workers=-1; expected a number >= 0, or auto"),
-        ("data.num_workers=many", "data.num_workers=many; expected"),
-        ("+data.on_error=ignore", "data.on_error=ignore; expected raise or skip"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            make_data(option)
+        ("data.num_workers=-1", "data.num_workers=-1: a whole number from 0, or auto, is needed"),
+        ("data.num_workers=many", "data.num_workers=many: a whole number from 0, or auto"),
+        ("data.num_workers=1.5", "data.num_workers=1.5: a whole number from 0, or auto"),
+        ("data.batch_size=0", "data.batch_size=0: a whole number from 1 is needed"),
+        ("data.batch_size=2.5", "data.batch_size=2.5: a whole number from 1 is needed"),
+        ("data.eval_batch_size=-4", "data.eval_batch_size=-4: a whole number from 1 is needed"),
+        ("data.eval_batch_size=two", "data.eval_batch_size=two: a whole number from 1 is needed"),
+        ("data.crop_size=0", "data.crop_size=0: a whole number of pixels from 1, or .height, width., is needed"),
+        ("data.crop_size=[64,-1]", r"data.crop_size=\[64, -1\]: a whole number of pixels"),
+        ("data.crop_size=[64,64,3]", r"data.crop_size=\[64, 64, 3\]: a whole number of pixels"),
+        ("data.crop_size=32.5", "data.crop_size=32.5: a whole number of pixels"),
+        ("data.crop_size=0 augment=none", "data.crop_size=0: a whole number of pixels"),
+        ("data.scale=1", r"data.scale=1: \[smallest, largest\] is needed, above 0, such as \[0.5, 2.0\]"),
+        ("data.scale=[2,1]", r"data.scale=\[2, 1\]: \[smallest, largest\] is needed"),
+        ("data.scale=[0,1]", r"data.scale=\[0, 1\]: \[smallest, largest\] is needed"),
+        ("data.scale=[a,b]", r"data.scale=\[a, b\]: \[smallest, largest\] is needed"),
+        ("data.rare_classes=[42]", r"data.rare_classes=\[42\]: 42 is no class; .* indices 0 to 8 .* background, disc"),
+        ("data.rare_classes=[-1]", r"data.rare_classes=\[-1\]: -1 is no class"),
+        ("data.rare_classes=[1.5]", r"data.rare_classes=\[1.5\]: 1.5 is no class"),
+        ("data.rare_classes=[moon]", r"data.rare_classes=\[moon\]: moon is no class"),
+        ("data.rare_classes=[disc] augment=none", r"data.rare_classes=\[disc\]: augment has no crop"),
+        ("data.train_images=0", "data.train_images=0: a whole number from 1 is needed"),
+        ("data.size=-3", "data.size=-3: a whole number from 1 is needed"),
+        ("seed=-1", "data.seed=-1: a whole number from 0 is needed"),
+        ("data.cache=disk", "data.cache=disk: data=shapes reads no files"),
+        ("data.cache=tape", "data.cache=tape: one of null, none, disk, ram, features, .* is needed"),
+        ("+data.on_error=ignore", "data.on_error=ignore: one of raise, skip is needed"),
+        ("+data.bach_size=2", "data.bach_size=2: data=shapes has no such key; did you mean data.batch_size"),
+        ("+data.foo=1", "data.foo=1: data=shapes has no such key; its keys are augment, batch_size, .* val_images"),
+        ("data=isbi2012 data.folds=1", "data.folds=1: a whole number from 2 is needed"),
+        ("data=isbi2012 data.fold=-1", "data.fold=-1: a whole number from 0 is needed"),
+        ("data=isbi2012 data.fold=0.5", "data.fold=0.5: a whole number from 0 is needed"),
+        ("data=pet data.border=none", "data.border=none: one of ignore, class is needed"),
+        ("data=cityscapes data.coarse=some", "data.coarse=some: one of false, true is needed"),
+    ],
+)
+def test_wrong_settings_are_named_with_what_is_needed(make_data: MakeData, options: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        make_data(*options.split())
+    assert "\n" not in str(error.value)
+
+
+def test_the_jobs_of_a_sweep_and_the_ranks_of_a_job_share_the_cores(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "available_cores", lambda: 16)
+    for jobs, ranks, expected in ((1, 1, 8), (8, 1, 2), (4, 2, 2), (1, 4, 4), (32, 1, 1)):
+        monkeypatch.setenv("SEGLIGHT_JOBS", str(jobs))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+        assert make_data("data=shapes", "data.num_workers=auto").num_workers == expected
 
 
 # A file that breaks in the middle of an epoch.

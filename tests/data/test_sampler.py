@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from seglight.data import sampler
-from seglight.data.sampler import NOT_COUNTED, EvaluationSampler, TrainingSampler
+from seglight.data.sampler import NOT_COUNTED, Batches, EvaluationSampler, TrainingSampler
 
 
 def on_ranks(monkeypatch: pytest.MonkeyPatch, world: int, make: object) -> list[list[tuple[int, int]]]:
@@ -52,3 +52,35 @@ def test_drawing_with_replacement_repeats_some() -> None:
     drawn = [index for _, index in TrainingSampler(200, seed=0, replacement=True)]
     assert len(drawn) == 200
     assert 100 < len(set(drawn)) < 150  # 1 - 1/e of them
+
+
+@pytest.mark.parametrize(
+    ("images", "old", "new"), [(16, 2, 4), (16, 4, 2), (10, 2, 4), (9, 1, 8), (17, 2, 3), (8, 1, 3)]
+)
+def test_an_epoch_goes_on_with_another_batch_size(images: int, old: int, new: int) -> None:
+    """Every image once, but for those that a whole epoch of the new size would leave out too."""
+    whole = [key for batch in Batches(TrainingSampler(images, seed=1), old, drop_last=True) for key in batch]
+    for steps in range(images // old):
+        sampler = TrainingSampler(images, seed=1)
+        sampler.start = steps * old
+        batches = list(Batches(sampler, new, drop_last=True))
+        seen = whole[: steps * old] + [key for batch in batches for key in batch]
+        assert len(seen) == len(set(seen)) >= images - images % new
+        assert max(map(len, batches)) <= new
+        assert len(batches) <= images // new
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 3)])
+def test_an_epoch_goes_on_with_another_number_of_ranks(
+    monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    first = on_ranks(monkeypatch, before, lambda: TrainingSampler(12, seed=1))
+    seen = [key for rank in first for key in rank[: 6 // before]]
+
+    def rest() -> TrainingSampler:
+        sampler = TrainingSampler(12, seed=1)
+        sampler.start = 6
+        return sampler
+
+    seen += [key for rank in on_ranks(monkeypatch, after, rest) for key in rank]
+    assert sorted(seen) == [(0, index) for index in range(12)]

@@ -52,7 +52,7 @@ def test_any_number_of_workers_sees_the_same(chunks: tuple[Path, Path], make_dat
     loaders = [make_data(*options(chunks[1]), f"data.num_workers={n}").train_dataloader() for n in (0, 2)]
     for epoch in (0, 3):
         for loader in loaders:
-            loader.sampler.set_epoch(epoch)
+            loader.batches.sampler.set_epoch(epoch)
         names = []
         for a, b in zip(*loaders, strict=True):
             assert torch.equal(a["image"], b["image"])

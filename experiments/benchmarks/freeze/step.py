@@ -126,7 +126,7 @@ def epochs(model: str, encoder: str, size: int) -> tuple[float, float]:
         turn = iter(range(10**6))
 
         def kept() -> None:
-            loader.sampler.set_epoch(next(turn))
+            loader.batches.sampler.set_epoch(next(turn))
             for batch in loader:
                 step(batch["maps"], batch["mask"].long())
 
