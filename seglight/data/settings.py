@@ -67,7 +67,7 @@ def refuse_unknown(unknown: Mapping[str, Any], kind: type, name: str) -> None:
         known = {
             parameter.name
             for part in kind.__mro__
-            if "__init__" in vars(part) and part.__init__ is not object.__init__
+            if "__init__" in vars(part)
             for parameter in inspect.signature(vars(part)["__init__"]).parameters.values()
             if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "self"
         }

@@ -77,7 +77,7 @@ def test_without_litdata_the_error_says_what_to_install(
     tmp_path: Path, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "litdata", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'seglight\[streaming\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install \"seglight\[streaming\]\""):
         make_data(*options(tmp_path))
 
 
