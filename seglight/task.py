@@ -6,7 +6,8 @@ Shapes: B batch, K classes, H W pixels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import lightning as L
@@ -67,10 +68,17 @@ class SegmentationTask(L.LightningModule):
         # What the network draws (dropout, sampled pixels) is a function of (seed, step, rank): resumes repeat it.
         key = f"{self.seed}/{self.current_epoch}/{batch_idx}/{self.global_rank}"
         torch.manual_seed(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big"))
+        self.check_images(batch)
+
+    def check_images(self, batch: dict[str, Any]) -> None:
+        """The first images that are not uint8 must be pixels; the network asks for it too, but not when compiled."""
+        if hasattr(self.net, "check_images"):
+            self.net.check_images(batch["image"])  # type: ignore[operator]
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         images = batch["image"].contiguous(memory_format=self.memory_format)
-        pairs = self.pairs(images, batch["mask"].long(), batch.get("maps"))
+        with one_value_explained(images):
+            pairs = self.pairs(images, batch["mask"].long(), batch.get("maps"))
         loss: Tensor = sum(weight * self.loss(logits.float(), labels) for logits, labels, weight in pairs)  # type: ignore[assignment]
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -119,3 +127,18 @@ class SegmentationTask(L.LightningModule):
     def predict(self, images: Tensor) -> Tensor:
         """Class indices [B, H, W] of images [B, 3, H, W], as this task's `inference` gets them."""
         return self.inference(self, images).argmax(1)
+
+
+@contextmanager
+def one_value_explained(images: Tensor) -> Iterator[None]:
+    """torch's refusal of a norm over a single value, as what is wrong and which keys change it."""
+    try:
+        yield
+    except Exception as error:  # a compiled network wraps it in errors of its own
+        if "Expected more than 1" not in str(error):
+            raise
+        count, height, width = len(images), *images.shape[-2:]
+        raise ValueError(
+            f"a batch of {count}, {height} x {width} pixels, leaves a norm one value per channel, too few to "
+            "average: raise data.batch_size or data.crop_size"
+        ) from None

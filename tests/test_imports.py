@@ -13,7 +13,7 @@ ALLOWED = {
     "data": "",
     "losses": "",
     "metrics": "",
-    "inference": "",
+    "inference": "data models",
     "values": "",
     "extras": "",
     "freeze": "values",

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H W pixels, s stride.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglight.models.geometry import trace
+from seglight.models.pixels import check_pixels
 
 M = TypeVar("M", bound=Tensor | None)
 
@@ -37,6 +39,8 @@ CAFFE = Pixels((104.00699, 116.66877, 122.67892), (1.0, 1.0, 1.0), 1.0, (2, 1, 0
 class Normalize(nn.Module):
     """Raw pixels to what the weights were trained on; all of it is saved state.
 
+    The first images that are not uint8 are checked to be pixels (ValueError); none after them, and none while torch
+    compiles, exports or traces shapes.
     One channel gets the mean of the three; more than three get theirs repeated (RGBRGB...), as their weights are.
     """
 
@@ -56,6 +60,7 @@ class Normalize(nn.Module):
         self.register_buffer("std", spread(pixels.std))
         self.register_buffer("scale", torch.tensor(float(pixels.scale)))
         self.register_buffer("order", torch.tensor(pixels.order if channels == 3 else range(channels)))
+        self.checked = False
 
     def adopt(self, pixels: Pixels) -> None:
         """Changes to the pixels of other weights."""
@@ -66,7 +71,16 @@ class Normalize(nn.Module):
         """How many channels an image has."""
         return len(self.order)
 
+    def check(self, images: Tensor) -> None:
+        """ValueError where the first images that are not uint8 are no pixels."""
+        if self.checked or images.dtype == torch.uint8 or images.is_meta or type(images) is not Tensor:
+            return
+        check_pixels(images)
+        self.checked = bool(images.any())  # black says nothing of the range
+
     def forward(self, images: Tensor) -> Tensor:
+        if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):  # type: ignore[attr-defined,no-untyped-call]
+            self.check(images)
         x = images.to(self.mean.dtype)
         if self.channels == 1 and x.shape[1] == 3:
             x = x.mean(1, keepdim=True)  # a grey network takes colour images
@@ -115,12 +129,12 @@ class Encoder(nn.Module):
         """The deepest map's stride."""
         return self.stage_strides[-1]
 
-    def forward(self, images: Tensor) -> dict[int, Tensor]:
-        return self.by_stride(self.maps(images))
+    def forward(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> dict[int, Tensor]:
+        return self.by_stride(self.maps(images, min_size, multiple))
 
-    def maps(self, images: Tensor) -> list[Tensor]:
-        """The map of every stage."""
-        return self.run(self.prepare(images))
+    def maps(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> list[Tensor]:
+        """The map of every stage; min_size, multiple: what the decoder needs besides."""
+        return self.run(self.prepare(images, min_size, multiple))
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The map of every stage, of prepared images."""
@@ -134,10 +148,11 @@ class Encoder(nn.Module):
         """The features among the stages' maps."""
         return dict(zip(self.stage_strides, maps, strict=True))
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Normalised images, extended to a size this encoder takes."""
-        height, width = (max(n, self.min_size) for n in images.shape[-2:])
-        down, right = -height % self.multiple, -width % self.multiple
+    def prepare(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> Tensor:
+        """Normalised images, extended to a size that this encoder and the decoder take."""
+        multiple = math.lcm(multiple, self.multiple)
+        height, width = (max(n, self.min_size, min_size) for n in images.shape[-2:])
+        down, right = -height % multiple, -width % multiple
         x = self.normalize(images)
         return F.pad(x, (0, width + right - x.shape[-1], 0, height + down - x.shape[-2]))
 

@@ -37,8 +37,6 @@ class EncoderDecoder(nn.Module):
         self.held: list[nn.Module] = []
         if self.aux and type(self.decoder).training_pairs is not Decoder.training_pairs:
             raise ValueError(f"aux: decoder {type(self.decoder).__name__} trains on sampled pixels; use aux=none")
-        if self.decoder.divisible:
-            encoder.multiple = max(encoder.multiple, encoder.stride)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decoder.segment(self.encoder, images)
@@ -47,7 +45,15 @@ class EncoderDecoder(nn.Module):
         """What the training loss is computed on: the sum of weight * loss(logits, labels)."""
         if self.aux is None:
             return self.decoder.training_pairs(self.encoder, images, masks)
-        return self.pairs_of_maps(self.encoder.maps(images), masks)
+        return self.pairs_of_maps(self.maps(images), masks)
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The encoder's map [B, C, h, w] of every stage, of images in the sizes that the decoder takes."""
+        return self.encoder.maps(images, self.decoder.min_size, self.decoder.multiple)
+
+    def check_images(self, images: Tensor) -> None:
+        """ValueError where the first images that are not uint8 are no pixels; the encoder asks for it too."""
+        self.encoder.normalize.check(images)
 
     def pairs_of_maps(self, maps: Sequence[Tensor | None], masks: Tensor) -> list[TrainingPair]:
         """The same of the encoder's maps [B, C, h, w] of each stage; None where nothing reads it."""

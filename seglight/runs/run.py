@@ -168,20 +168,13 @@ class Run:
             cfg.net.encoder.weights = None  # the checkpoint holds them all
         return build_model(cfg)
 
-    def predict(self, image: np.ndarray | torch.Tensor) -> np.ndarray:
-        """Class indices uint8 [H, W] of an RGB image: uint8 array [H, W, 3] or tensor [3, H, W]."""
-        import numpy as np
+    def predict(self, image: Any) -> np.ndarray:
+        """Class indices uint8 [H, W] of an RGB image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
         import torch
 
-        from seglight.inference import Inference
+        from seglight.inference import Inference, rgb_tensor
 
-        pixels = torch.as_tensor(np.array(image))  # a copy: PIL's arrays cannot be written, of which torch warns
-        if pixels.ndim != 3 or 3 not in (pixels.shape[0], pixels.shape[-1]) or pixels.numel() == 0:
-            raise ValueError(f"an RGB image [H, W, 3] or [3, H, W] is needed, got {tuple(pixels.shape)}")
-        if pixels.is_floating_point() and 0 < float(pixels.max()) <= 1:
-            raise ValueError("pixels are 0 to 255, these are at most 1: give the image as it was read, uint8")
-        if pixels.shape[-1] == 3 and (isinstance(image, np.ndarray) or pixels.shape[0] != 3):
-            pixels = pixels.permute(2, 0, 1)
+        pixels = rgb_tensor(image)
         with torch.inference_mode():
             logits = Inference()(self.net, pixels[None])
         return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()

@@ -90,11 +90,9 @@ def skips() -> dict[str, Any]:
 def cells(encoder: str, smp: bool = True) -> Iterator[tuple[Cell, EncoderDecoder | ValueError]]:
     """Every cell of one encoder, with its network (the encoder in it is shared) or the reason why there is none."""
     shared = instantiate(compose(f"encoder={encoder}", "encoder.weights=null").encoder)
-    extended = shared.min_size, shared.multiple
     for (decoder, build), (strategy, joined) in product(decoders().items(), skips().items()):
         if decoder.startswith("smp:") and not smp:
             continue
-        shared.min_size, shared.multiple = extended
         try:
             network: EncoderDecoder | ValueError = EncoderDecoder(shared, build, joined, NUM_CLASSES)
         except ValueError as error:

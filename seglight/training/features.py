@@ -153,7 +153,7 @@ def encoding(task: Any, trainer: Any) -> Iterator[Any]:
     def encode(batch: dict[str, Any]) -> Record:
         image = batch["image"].to(device).contiguous(memory_format=task.memory_format)
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            maps = net.encoder.maps(image)
+            maps = net.maps(image)
         if not needed:
             needed.extend(read_by_decoder(net, maps, tuple(image.shape[-2:])))
         read = zip(maps, needed, strict=True)

@@ -10,13 +10,16 @@ TrainingPair = tuple[Tensor, Tensor, float]  # logits [B, K, *], labels [B, *], 
 
 
 class Decoder(nn.Module):
-    """`forward(features by stride, size) -> logits [B, K, *size]`: it aligns the maps itself, whatever the size."""
+    """`forward(features by stride, size) -> logits [B, K, *size]`: it aligns the maps itself, whatever the size.
 
-    divisible = False  # true: it takes maps that are halves of each other, so images are extended to a multiple
+    min_size, multiple: what the images must be that the encoder's maps are made of; smaller or other ones are extended.
+    """
+
+    min_size = multiple = 1
 
     def segment(self, encoder: Encoder, images: Tensor) -> Tensor:
         """Logits [B, K, H, W] of images [B, 3, H, W]."""
-        return self(encoder(images), images.shape[-2:])  # type: ignore[no-any-return]
+        return self(encoder(images, self.min_size, self.multiple), images.shape[-2:])  # type: ignore[no-any-return]
 
     def training_pairs(self, encoder: Encoder, images: Tensor, masks: Tensor) -> list[TrainingPair]:
         """What the training loss is computed on: the sum of weight * loss(logits, labels)."""

@@ -48,8 +48,6 @@ class SMP(Decoder):
     encoder's deepest get its deepest map. options: the library's (decoder_channels, ...).
     """
 
-    divisible = True
-
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int, name: str, **options: Any) -> None:
         super().__init__()
         if name not in NAMES:
@@ -78,7 +76,7 @@ class SMP(Decoder):
                 encoder_name="seglight", encoder_depth=self.depth, encoder_weights=None, classes=num_classes, **options
             )
             self.decoder, self.head = model.decoder, model.segmentation_head
-            encoder.min_size = max(encoder.min_size, self.smallest(encoder))
+            self.min_size, self.multiple = self.smallest(encoder), encoder.stride
         except (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError) as error:
             raise ValueError(f"decoder.name={name} does not fit encoder={encoder.name}: {error}") from error
         finally:

@@ -67,7 +67,7 @@ class ValidUNet(SameUNet):
         self.stage_offsets = [offset - self.margin for offset in self.stage_offsets]
         self.offsets = dict(zip(self.stage_strides, self.stage_offsets, strict=True))
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def prepare(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> Tensor:
         height, width = (self.extended(n) for n in images.shape[-2:])
         x: Tensor = self.normalize(mirror(images, self.margin, height, width))
         return x
