@@ -25,7 +25,7 @@ def number(key: str, value: Any, least: float = 0, most: float = math.inf, above
 def one_of(key: str, value: Any, known: Sequence[Any]) -> None:
     """`value` must be one of `known`."""
     if not any(value is x or (isinstance(value, str) and value == x) for x in known):
-        raise ValueError(f"{key}={typed(value)}: {', '.join(map(typed, known))} are accepted")
+        raise ValueError(f"{key}={typed(value)}: one of {', '.join(map(typed, known))} is needed")
 
 
 def typed(value: Any) -> str:

@@ -31,6 +31,8 @@ def test_an_option_says_which_extra_it_needs(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith(("seglight.models.", "seglight.losses."))]:
         if name.endswith((".timm", ".efficientnet", ".smp", ".zoo")):
+            parent, _, leaf = name.rpartition(".")
+            monkeypatch.delattr(sys.modules[parent], leaf, raising=False)
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError) as caught:

@@ -169,8 +169,8 @@ def test_more_stages_than_there_are_is_refused(net: nn.Module) -> None:
         ("gradual", "freeze.start=1.5", "freeze.start=1.5: a whole number of epochs from 0 is needed"),
         ("gradual", "freeze.every=0", "freeze.every=0: a whole number of epochs from 1 is needed"),
         ("discriminative", "freeze.decay=2", "freeze.decay=2: a number above 0 and at most 1 is needed"),
-        ("norms", "freeze.norms=all", "freeze.norms=all: encoder, net are accepted"),
-        ("norms", "freeze.norms=null", "freeze.norms=null: encoder, net are accepted"),
+        ("norms", "freeze.norms=all", "freeze.norms=all: one of encoder, net is needed"),
+        ("norms", "freeze.norms=null", "freeze.norms=null: one of encoder, net is needed"),
     ],
 )
 def test_a_number_that_cannot_be_is_refused_with_its_key(option: str, override: str, says: str) -> None:
@@ -219,7 +219,7 @@ def test_a_network_without_an_encoder_is_told_what_it_lacks(option: str, overrid
         ("optim.lr=-1", "optim.lr=-1: a number from 0 is needed"),
         ("optim.weight_decay=nan", "optim.weight_decay=nan: a number from 0 is needed"),
         ("optim.bias_lr=fast", "optim.bias_lr=fast: a number from 0 is needed"),
-        ("optim.decay_norms=2", "optim.decay_norms=2: true, false are accepted"),
+        ("optim.decay_norms=2", "optim.decay_norms=2: one of true, false is needed"),
         ("schedule.warmup=-1", "schedule.warmup=-1: a whole number of steps from 0 is needed"),
         ("schedule.warmup=1.5", "schedule.warmup=1.5: a whole number of steps from 0 is needed"),
         ("schedule.warmup_start=2", "schedule.warmup_start=2: a number from 0 and at most 1 is needed"),

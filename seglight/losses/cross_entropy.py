@@ -23,7 +23,7 @@ class CrossEntropy(nn.Module):
     def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
         if reduction not in ("mean", "sum"):
-            raise ValueError(f"loss.reduction={reduction}: mean, sum are accepted")
+            raise ValueError(f"loss.reduction={reduction}: one of mean, sum is needed")
         self.reduction = reduction
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:

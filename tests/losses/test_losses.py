@@ -158,7 +158,7 @@ def test_losses_take_half_precision_and_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "says"),
     [
-        ("ce", {"reduction": "avg"}, "loss.reduction=avg: mean, sum are accepted"),
+        ("ce", {"reduction": "avg"}, "loss.reduction=avg: one of mean, sum is needed"),
         ("focal", {"loss": {"gamma": -1}}, "loss.loss.gamma=-1: a number from 0 is needed"),
         ("dice", {"smooth": -1}, "loss.smooth=-1: a number from 0 is needed"),
         ("ohem", {"threshold": 0}, "loss.threshold=0: a number above 0 and at most 1 is needed"),
