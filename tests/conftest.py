@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[1]
+from tests.forking import ENVIRONMENT, REPO, Forking
 
 # One optimizer step or two on tiny images: what a test adds to a command line to be quick.
 QUICK = (
     "data=shapes", "data.train_images=8", "data.val_images=4", "data.size=64", "data.crop_size=64", "data.batch_size=4",
     "data.num_workers=0", "trainer.max_epochs=1", "trainer.accelerator=cpu", "encoder.weights=null",
 )  # fmt: skip
+
+TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +34,67 @@ def real_data() -> Path:
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Forking]:
+    """What starts a Python process without the seconds of its imports."""
+    started = Forking()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """`command("train", "model=unet", ...)`: a real process in an empty folder, its output as text."""
+def command(tmp_path: Path, forking: Forking) -> Command:
+    """`command("train", "model=unet", ...)`: a process in an empty folder, its output as text."""
 
     def run(name: str, *arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", f"seglight.{name}", *arguments],
-            cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO), **env},
-            capture_output=True, text=True, timeout=timeout,
-        )  # fmt: skip
+        python, environment = ["-m", f"seglight.{name}", *arguments], {**os.environ, **ENVIRONMENT, **env}
+        if any(key.startswith("PYTHON") for key in env):  # Python reads those as it starts
+            return subprocess.run(
+                [sys.executable, *python],
+                cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout,
+            )  # fmt: skip
+        return forking.run(python, tmp_path, environment, timeout)
 
     return run
+
+
+@pytest.fixture
+def script(tmp_path: Path, forking: Forking) -> Command:
+    """`script(code, "data=shapes", ...)`: a training process that something happens to (tests.failing)."""
+
+    def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return forking.run(["-c", code, *arguments], tmp_path, {**os.environ, **ENVIRONMENT}, 300)
+
+    return run
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    """`python -m COMMAND` in a folder, as a process that the test watches."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=folder, env={**os.environ, **ENVIRONMENT},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def until(process: subprocess.Popen[str], text: str) -> None:
+    """Reads what a process prints up to the first line with the text."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"it ended without saying {text!r}: {process.communicate()}")
+
+
+def wait_for(path: Path, text: str, process: subprocess.Popen[str]) -> None:
+    """Waits until a file has the text; fails where the process that writes it ends before."""
+    deadline = time.monotonic() + 120
+    while not (path.is_file() and text in path.read_text()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{text} never came into {path}"
+        time.sleep(0.1)
+
+
+def processes(text: str) -> list[str]:
+    """The ids of the processes with the text in their command line."""
+    return subprocess.run(["pgrep", "-f", text], capture_output=True, text=True).stdout.split()

@@ -9,6 +9,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# Dies by SIGKILL at the nth time that a file of this name is ready to take its place, half of it written.
+DIES = """
+import os, signal
+name, nth, seen, replace = {name!r}, {nth}, [], os.replace
+def dies(source, target):
+    if os.path.basename(target) == name:
+        seen.append(target)
+        if len(seen) == nth:
+            os.truncate(source, os.path.getsize(source) // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dies
+from seglight.train import main
+main()
+"""
+
+# Gets a signal in the nth training or validation step.
+STOPS = """
+import os
+from seglight.task import SegmentationTask
+step, calls = SegmentationTask.{step}, []
+def stops(self, batch, batch_idx):
+    calls.append(batch_idx)
+    if len(calls) == {nth}:
+        os.kill(os.getpid(), {number})
+    return step(self, batch, batch_idx)
+SegmentationTask.{step} = stops
+from seglight.train import main
+main()
+"""
+
 
 class GPUMemory(nn.Module):
     """What CUDA's allocator raises."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +17,8 @@ from seglight.data.variants import Variants
 from seglight.models.encoder import Encoder
 from seglight.runs.run import Run
 from seglight.training.fit import fit
-from tests.conftest import QUICK, REPO, Command
-from tests.test_launch import TWO_RANKS
-from tests.test_survive import STOPS
+from tests.conftest import QUICK, TWO_RANKS, Command
+from tests.failing import STOPS
 
 FROZEN = (
     *QUICK,
@@ -110,15 +106,14 @@ def test_two_ranks_share_the_files_and_end_like_one_process(command: Command, tm
 
 
 @pytest.mark.slow
-def test_a_run_stopped_in_an_epoch_goes_on_with_the_next_batch(command: Command, tmp_path: Path) -> None:
+def test_a_run_stopped_in_an_epoch_goes_on_with_the_next_batch(
+    command: Command, script: Command, tmp_path: Path
+) -> None:
     options = [*FROZEN, "model=fcn8s", "data.cache=features"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert command("train", *options, f"hydra.run.dir={whole}").returncode == 0
     code = STOPS.format(step="training_step", nth=3, number=int(signal.SIGTERM))
-    answer = subprocess.run(
-        [sys.executable, "-c", code, *options, f"hydra.run.dir={stopped}"],
-        env={**os.environ, "PYTHONPATH": str(REPO)}, capture_output=True, text=True,
-    )  # fmt: skip
+    answer = script(code, *options, f"hydra.run.dir={stopped}")
     assert answer.returncode == 128 + signal.SIGTERM, answer.stderr
     answer = command("train", f"resume={stopped}")
     assert answer.returncode == 0, answer.stderr

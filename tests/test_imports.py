@@ -28,7 +28,7 @@ ALLOWED = {
     "runs": "config inference ranks results",
     "callbacks": "config data freeze metrics ranks results runs",
     "training": "callbacks cli config data freeze models ranks runs task",
-    "sweeps": "callbacks cli config data extras models ranks results runs training",
+    "sweeps": "callbacks cli config data extras models ranks results runs training values",
 }
 COMMANDS = ("train", "evaluate", "check", "inspect", "fetch", "dashboard")
 

@@ -9,9 +9,7 @@ import pytest
 import torch
 
 import seglight
-from tests.conftest import QUICK, Command
-
-TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+from tests.conftest import QUICK, TWO_RANKS, Command
 
 
 def confusion(run: Path) -> list[list[str]]:

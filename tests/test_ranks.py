@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 import seglight
-from tests.conftest import QUICK, REPO
+from tests.conftest import QUICK, REPO, TWO_RANKS, processes, start, until
 
-TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 TORCHRUN = (
     "torch.distributed.run",
     "--nproc-per-node",
@@ -24,26 +23,6 @@ TORCHRUN = (
     "--rdzv-endpoint",
     "localhost:0",
 )
-
-
-def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def until(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(process.communicate())
-
-
-def processes(text: str) -> list[str]:
-    return subprocess.run(["pgrep", "-f", text], capture_output=True, text=True).stdout.split()
 
 
 def test_torchrun_makes_one_run_that_one_rank_prints(tmp_path: Path) -> None:

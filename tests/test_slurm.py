@@ -1,7 +1,8 @@
-"""hydra/launcher=slurm on a real SLURM: preempted jobs go on, cancelled ones are recorded. Skipped without one."""
+"""hydra/launcher=slurm: when a job has ended; on a real SLURM (skipped without one) preempted jobs go on."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 import seglight
-from tests.conftest import QUICK
-from tests.test_ranks import TWO_RANKS, start
-from tests.test_sweeps import statuses, wait_for
+from seglight.config import resolve
+from seglight.runs.run import Run, sweep_runs
+from seglight.sweeps.slurm_jobs import SlurmJobs
+from tests.conftest import QUICK, TWO_RANKS, start, wait_for
 
 
 def slurm(*command: str) -> str:
@@ -43,6 +45,36 @@ def test_a_preempted_job_goes_on_and_a_cancelled_one_is_recorded(tmp_path: Path)
         time.sleep(1)
     out, err = process.communicate()
     assert process.returncode == 1, out + err
-    assert statuses(sweep) == ["completed", "interrupted"]
+    assert [run.summary["status"] for run in sweep_runs(sweep)] == ["completed", "interrupted"]
     assert (sweep / "0" / "train.log").read_text().count("epoch 1/") == 1
     assert seglight.load_run(sweep / "0").summary["devices"] == 2
+
+
+@pytest.mark.parametrize(
+    ("looks", "ends_as"),  # what squeue lists (`down`: SLURM does not answer) and what the run says, look by look
+    [
+        (["- waiting", "- running", "7_0 running", "- running"], "failed"),  # not listed yet, listed, lost
+        (["- waiting", "7_0 running", "down completed", "- completed"], "completed"),
+        (["- completed"], "completed"),  # over before the first look
+    ],
+)
+def test_a_job_that_squeue_does_not_list_yet_has_not_ended(
+    looks: list[str], ends_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.create(tmp_path / "0", resolve(seglight.compose(*QUICK)), [])
+    answers, squeue = tmp_path / "answers", tmp_path / "squeue"
+    answers.write_text("".join(f"{look}\n" for look in looks))
+    squeue.write_text(f"""#!/bin/sh
+read -r listed status < {answers} || exit 9
+sed -i 1d {answers}
+sed -i "s/\\"status\\": \\"[a-z]*/\\"status\\": \\"$status/" {run.path}/summary.json
+[ $listed = down ] && exit 1
+echo $listed
+""")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    waiting = {"7_0": run.path}
+    SlurmJobs(poll=0.01).wait(waiting, tmp_path)
+    assert waiting == {}
+    assert answers.read_text() == ""  # it looked as often as the job was there, and not once more
+    assert run.summary["status"] == ends_as

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,75 +16,18 @@ import torch
 
 import seglight
 from experiments.robustness.kill_table import differences
-from tests.conftest import QUICK, REPO, Command
+from tests.conftest import ENVIRONMENT, QUICK, REPO, Command, until
+from tests.failing import DIES, STOPS
 
 RUN = (*QUICK, "data.train_images=16", "trainer.max_epochs=3", "trainer.log_every_n_steps=1")  # 3 x 4 steps
-
-# Dies by SIGKILL at the nth time that a file of this name is ready to take its place, half of it written.
-DIES = """
-import os, signal
-name, nth, seen, replace = {name!r}, {nth}, [], os.replace
-def dies(source, target):
-    if os.path.basename(target) == name:
-        seen.append(target)
-        if len(seen) == nth:
-            os.truncate(source, os.path.getsize(source) // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-os.replace = dies
-from seglight.train import main
-main()
-"""
-
-# Gets a signal in the nth training or validation step.
-STOPS = """
-import os
-from seglight.task import SegmentationTask
-step, calls = SegmentationTask.{step}, []
-def stops(self, batch, batch_idx):
-    calls.append(batch_idx)
-    if len(calls) == {nth}:
-        os.kill(os.getpid(), {number})
-    return step(self, batch, batch_idx)
-SegmentationTask.{step} = stops
-from seglight.train import main
-main()
-"""
-
-Script = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Script:
-    """`script(code, "data=shapes", ...)`: a training process that something happens to."""
-
-    def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-
-    return run
 
 
 def training(*arguments: str) -> subprocess.Popen[str]:
     """A training process whose output is read while it runs."""
     return subprocess.Popen(
         [sys.executable, "-m", "seglight.train", *arguments],
-        cwd=REPO, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=REPO, env={**os.environ, **ENVIRONMENT}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-
-
-def wait_for(text: str, process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"the process ended without saying {text!r}")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_run_killed_while_it_writes_ends_bit_for_bit_like_the_one_that_was_not(
-    name: str, nth: int, left: str, whole: Path, script: Script, command: Command, tmp_path: Path
+    name: str, nth: int, left: str, whole: Path, script: Command, command: Command, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     assert script(DIES.format(name=name, nth=nth), *RUN, f"hydra.run.dir={run}").returncode == -signal.SIGKILL
@@ -127,13 +69,15 @@ def test_a_run_killed_while_it_writes_ends_bit_for_bit_like_the_one_that_was_not
 def test_twenty_random_kills(tmp_path: Path) -> None:
     """Some ten minutes."""
     table = REPO / "experiments" / "robustness" / "kill_table.py"
-    answer = subprocess.run([sys.executable, table, tmp_path], env=environment(), capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, table, tmp_path], env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.count("| yes |") == 20
 
 
 def test_sigterm_in_an_epoch_saves_and_the_run_goes_on_with_the_next_batch(
-    whole: Path, script: Script, command: Command, tmp_path: Path
+    whole: Path, script: Command, command: Command, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     code = STOPS.format(step="training_step", nth=6, number=signal.SIGTERM)
@@ -150,7 +94,7 @@ def test_sigterm_in_an_epoch_saves_and_the_run_goes_on_with_the_next_batch(
 
 @pytest.mark.slow
 def test_ctrl_c_in_an_evaluation_saves_and_the_run_begins_it_again(
-    script: Script, command: Command, tmp_path: Path
+    script: Command, command: Command, tmp_path: Path
 ) -> None:
     averaged = [
         *RUN,
@@ -178,7 +122,7 @@ def test_two_ranks_stop_after_the_same_step(compared: bool, command: Command, tm
     run = tmp_path / "run"
     ranks = [*RUN, "trainer=ddp", "trainer.devices=2", "data.train_images=160", "data.batch_size=2"]
     process = training(*ranks, f"hydra.run.dir={run}")
-    wait_for("epoch 1/3", process)
+    until(process, "epoch 1/3")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, output
@@ -197,7 +141,7 @@ def test_a_full_disk_is_named_the_last_checkpoint_kept_and_the_run_goes_on_when_
 ) -> None:
     run = tmp_path / "run"
     process = training(*RUN, f"hydra.run.dir={run}")
-    wait_for("epoch 1/3", process)
+    until(process, "epoch 1/3")
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))  # no file may grow larger
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
@@ -243,7 +187,7 @@ def test_a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_best(
 def test_a_second_process_on_a_run_is_refused_and_leaves_it_alone(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = training(*RUN, "trainer.max_epochs=100000", f"hydra.run.dir={run}")
-    wait_for("epoch 1/", process)
+    until(process, "epoch 1/")
     config = (run / "config.yaml").read_text()
     for arguments in ([f"resume={run}"], [*RUN, "seed=7", f"hydra.run.dir={run}"]):
         answer = command("train", *arguments)

@@ -17,8 +17,7 @@ from omegaconf import OmegaConf
 import seglight
 from seglight.callbacks.wandb_evaluations import confusion_plot, with_masks
 from seglight.config import AXES
-from tests.conftest import QUICK, REPO, Command
-from tests.test_launch import TWO_RANKS
+from tests.conftest import QUICK, REPO, TWO_RANKS, Command
 
 KEY = "c0ffee" * 6 + "cafe"  # as long as a real one
 CLASSES = ["background", "disc", "ring", "square", "cross", "triangle", "star", "line", "wave"]

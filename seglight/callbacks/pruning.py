@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from seglight.runs.run import Run
+from seglight.runs.run import Run, read_yaml
+from seglight.runs.trust import leaves
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,25 @@ def storage(folder: Path) -> Any:
     return JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
 
 
+def build_optunas(where: str, node: Any) -> Any:
+    """The pruner or sampler of a config. ValueError where it, or anything nested in it, is not one of Optuna's."""
+    import optuna
+
+    known = {f"{part.__name__}.{name}" for part in (optuna.pruners, optuna.samplers) for name in part.__all__}
+    plain = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+    if not isinstance(plain, dict) or "_target_" not in plain:
+        raise ValueError(f"{where}={plain}: a pruner or sampler of Optuna is needed, {{_target_: optuna...}}")
+    for key, value in leaves(plain, where):
+        if key.endswith("._target_") and value not in known:
+            raise ValueError(f"{key}={value}: only optuna.pruners.* and optuna.samplers.* are built")
+        if isinstance(value, str) and "${" in value:
+            raise ValueError(f"{key}={value}: a plain value is needed")
+    try:
+        return instantiate(plain)
+    except InstantiationException as error:
+        raise ValueError(f"{where}: {error.__cause__ or error}") from None
+
+
 class Pruning(L.Callback):
     """Reports val/miou by evaluation; a pruned run keeps its scores so far and its status is `pruned`."""
 
@@ -32,11 +53,9 @@ class Pruning(L.Callback):
         import optuna
 
         self.run = run
-        sweep = OmegaConf.load(Path(folder) / "multirun.yaml")
-        target = str(sweep.hydra.sweeper.pruner.get("_target_"))
-        if not target.startswith("optuna.pruners."):
-            raise ValueError(f"{folder}/multirun.yaml: hydra.sweeper.pruner={target} is no pruner of Optuna's")
-        pruner = instantiate(sweep.hydra.sweeper.pruner)
+        path = Path(folder) / "multirun.yaml"
+        node = OmegaConf.select(read_yaml(path), "hydra.sweeper.pruner")
+        pruner = build_optunas(f"{path}: hydra.sweeper.pruner", node)
         study = optuna.load_study(study_name=STUDY, storage=storage(Path(folder)), pruner=pruner)
         self.trial: Any = optuna.Trial(study, study.trials[number]._trial_id)
         self.told = study.trials[number].state.is_finished()  # a job of a sweep that is rerun

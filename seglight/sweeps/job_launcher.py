@@ -13,7 +13,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
-from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
@@ -35,8 +34,15 @@ class JobLauncher(Launcher):
 
         if started_by_others():
             text = "error: a sweep starts the ranks of its jobs itself (trainer=ddp trainer.devices=N): no torchrun"
-            raise CompactHydraException(text)
+            raise SystemExit(text)
         self.config, self.hydra_context = config, hydra_context
+        try:
+            self.check()
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from None
+
+    def check(self) -> None:
+        """ValueError for a setting that makes no sense, before any run directory is made."""
 
     @abstractmethod
     def run(self, paths: Sequence[Path]) -> None:
@@ -50,7 +56,7 @@ class JobLauncher(Launcher):
         try:
             paths = [self.plan(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
         except (ValueError, OSError) as error:
-            raise CompactHydraException(f"error: {error}") from error
+            raise SystemExit(f"error: {error}") from error
         finally:
             HydraConfig.instance().cfg = before
         shared = set.intersection(*map(set, job_overrides)) if len(paths) > 1 else set()
@@ -101,6 +107,6 @@ def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     return result
 
 
-def missing(option: str, package: str) -> CompactHydraException:
+def missing(option: str, package: str) -> SystemExit:
     """What to say where a launcher's or sweeper's package is not installed."""
-    return CompactHydraException(f"error: {needs(option, package)}")
+    return SystemExit(f"error: {needs(option, package)}")

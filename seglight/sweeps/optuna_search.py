@@ -13,13 +13,12 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.core.plugins import Plugins
-from hydra.errors import CompactHydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from seglight.sweeps.job_launcher import missing
+from seglight.values import whole
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,11 @@ class OptunaSearch(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.hydra_context = config, hydra_context
+        try:
+            whole("hydra.sweeper.n_trials", self.n_trials, 1)
+            whole("hydra.sweeper.n_jobs", self.n_jobs, 1)
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from None
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -48,27 +52,37 @@ class OptunaSearch(Sweeper):
             from optuna.trial import TrialState
         except ModuleNotFoundError:
             raise missing("hydra/sweeper=optuna", "optuna") from None
-        from seglight.callbacks.pruning import STUDY, storage
+        from seglight.callbacks.pruning import STUDY, build_optunas, storage
 
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            sampler = build_optunas("hydra.sweeper.sampler", self.sampler)
+            pruner = build_optunas("hydra.sweeper.pruner", self.pruner)
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from None
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        folder = Path(self.config.hydra.sweep.dir).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
         parser = OverridesParser.create(self.hydra_context.config_loader)
         parsed = parser.parse_overrides([*self.params, *arguments])
-        swept = {o.get_key_element(): distribution(o) for o in parsed if o.is_sweep_override()}
-        fixed = {o.get_key_element(): o.get_value_element_as_str() for o in parsed if not o.is_sweep_override()}
-        swept = {key: value for key, value in swept.items() if key not in fixed}  # the command line's word counts
+        given = {o.get_key_element(): o for o in parsed}  # what is typed replaces the study's
+        swept = {key: distribution(o) for key, o in given.items() if o.is_sweep_override()}
+        fixed = {key: o.get_value_element_as_str() for key, o in given.items() if not o.is_sweep_override()}
         if not swept:
-            raise CompactHydraException("error: hydra/sweeper=optuna: no key has several values to choose from")
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+            raise SystemExit("error: hydra/sweeper=optuna: no key has several values to choose from")
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        saved = self.config.copy()
+        OmegaConf.update(saved, "hydra.sweeper.pruner", self.pruner, merge=False)  # jobs refuse ${...} in it
+        OmegaConf.save(saved, folder / "multirun.yaml")
         study = optuna.create_study(
             storage=storage(folder), study_name=STUDY, load_if_exists=True, direction="maximize",
-            sampler=instantiate(self.sampler), pruner=instantiate(self.pruner),
+            sampler=sampler, pruner=pruner,
         )  # fmt: skip
         number = len(study.trials)
+        if number >= self.n_trials:
+            text = "hydra.sweeper.n_trials=%d: the study has %d trials already; a larger number adds to them"
+            log.info(text, self.n_trials, number)
         while number < self.n_trials:
             trials = [study.ask(swept) for _ in range(min(self.n_jobs, self.n_trials - number))]
             jobs = []
@@ -106,4 +120,4 @@ def distribution(override: Override) -> Any:
             return IntDistribution(int(value.start), int(last), step=int(value.step))
     if isinstance(value, ChoiceSweep | RangeSweep):
         return CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))  # type: ignore[arg-type]
-    raise CompactHydraException(f"error: hydra/sweeper=optuna cannot draw from {override.input_line}")
+    raise SystemExit(f"error: hydra/sweeper=optuna cannot draw from {override.input_line}")

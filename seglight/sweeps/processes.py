@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seglight.data.workers import JOBS, available_cores
 from seglight.sweeps.job_launcher import JobLauncher
+from seglight.values import whole
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +21,21 @@ class Processes(JobLauncher):
     """n_jobs: how many at a time; -1 is one a core, -2 one less, and so on."""
 
     def __init__(self, n_jobs: int = -1) -> None:
-        cores = available_cores()
-        self.jobs = n_jobs if n_jobs > 0 else max(cores + 1 + n_jobs, 1)
-        self.threads = max(cores // self.jobs, 1)  # more would take turns on the cores
+        self.n_jobs = n_jobs
+
+    def check(self) -> None:
+        if not isinstance(self.n_jobs, int) or self.n_jobs >= 0:
+            whole("hydra.launcher.n_jobs", self.n_jobs, 1, note=", or -1 (one job a core), -2 (one fewer) ...,")
 
     def run(self, paths: Sequence[Path]) -> None:
         from seglight.sweeps.job_process import JobProcess
 
-        at_once = min(self.jobs, len(paths))
-        env = {"OMP_NUM_THREADS": str(self.threads), JOBS: str(at_once)}
+        cores = available_cores()
+        jobs = self.n_jobs if self.n_jobs > 0 else max(cores + 1 + self.n_jobs, 1)
+        threads = max(cores // jobs, 1)  # more would take turns on the cores
+        env = {"OMP_NUM_THREADS": str(threads), JOBS: str(min(jobs, len(paths)))}
         started = [JobProcess(path, env) for path in paths]
-        pool = ThreadPoolExecutor(self.jobs)
+        pool = ThreadPoolExecutor(jobs)
         try:
             for outcome in pool.map(JobProcess.run, started):
                 log.info("%s", outcome)

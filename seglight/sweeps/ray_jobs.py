@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seglight.sweeps.job_launcher import JobLauncher, missing
+from seglight.values import number, whole
 
 log = logging.getLogger(__name__)
 
@@ -22,20 +23,33 @@ class RayJobs(JobLauncher):
         self.init = {name: value for name, value in init.items() if value is not None}
         self.cpus = cpus
 
-    def run(self, paths: Sequence[Path]) -> None:
+    def check(self) -> None:
+        number("hydra.launcher.cpus", self.cpus, above=True)
+        for name, least in (("num_gpus", 0), ("num_cpus", 1)):
+            if name in self.init:
+                whole(f"hydra.launcher.init.{name}", self.init[name], least)
         try:
-            import ray
+            import ray  # noqa: F401
         except ModuleNotFoundError:
             raise missing("hydra/launcher=ray", "ray") from None
+
+    def run(self, paths: Sequence[Path]) -> None:
+        import ray
+
         from seglight.runs.run import Run
+        from seglight.sweeps.job_process import ended
 
         ray.init(**{"include_dashboard": False, "log_to_driver": False, "configure_logging": False, **self.init})
         try:
-            there = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
             train = ray.remote(run_job)
             jobs = {}
             for path in paths:
-                gpus = gpus_of(Run(path).cfg.trainer) if there else 0
+                gpus = gpus_of(Run(path).cfg.trainer) if there.get("GPU") else 0
+                if "address" not in self.init and (gpus > there.get("GPU", 0) or self.cpus > there["CPU"]):
+                    has = f"Ray has {there.get('GPU', 0):.0f} and {there['CPU']:.0f}"
+                    log.info("%s", ended(path, f"it needs {gpus} GPUs and {self.cpus} cores, {has}"))
+                    continue  # it would wait for ever
                 options = {"num_gpus": gpus, "num_cpus": self.cpus, "max_retries": 0}
                 jobs[train.options(**options).remote(str(path.absolute()))] = path
             waiting = list(jobs)

@@ -1,13 +1,20 @@
-"""What a sweep says when it ends: a table of its jobs, how to rerun those that failed; exit code 1 where one did."""
+"""What a sweep says when it ends: its jobs, why some failed, how to go on. The exit code is 1 where one is not done."""
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+WORDS = {"failed": "failed", "interrupted": "interrupted", "running": "still running", "waiting": "not started"}
+LONGEST = 160  # characters of an error
 
 
 class SweepReport(Callback):
@@ -20,34 +27,63 @@ class SweepReport(Callback):
 
 
 def print_report(folder: Path) -> int:
-    """Every job with what sets it apart, status, score and time; returns how many are not done."""
+    """Every job with what sets it apart, status, score and time, and why it failed; returns how many are not done."""
     from rich.console import Console
     from rich.table import Table
 
     from seglight.runs.run import DONE, sweep_runs
 
     runs = sweep_runs(folder)
-    shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
+    given = [by_key(run.overrides) for run in runs]
+    shared = set.intersection(*(set(overrides.values()) for overrides in given)) if len(runs) > 1 else set()
     table = Table(title=f"{len(runs)} jobs in {folder}")
     for column in ("job", "overrides", "status", "val/miou", "seconds"):
         table.add_column(column, justify="right" if column in ("val/miou", "seconds") else "left", overflow="fold")
-    missed = 0
-    for run in runs:
+    reasons, left = [], Counter(dict.fromkeys(WORDS.values(), 0))
+    for run, overrides in zip(runs, given, strict=True):
         summary = run.summary
-        missed += summary["status"] not in DONE
-        score, seconds = summary.get("val/miou"), summary.get("train_seconds")
+        status, score, seconds = summary["status"], summary.get("val/miou"), summary.get("train_seconds")
+        left[WORDS.get(status, status)] += status not in DONE
+        if status == "failed":
+            reasons.append(f"job {run.path.name} failed: {shortened(summary.get('error') or 'no error was recorded')}")
         table.add_row(
             run.path.name,
-            " ".join(o for o in run.overrides if o not in shared and not o.startswith("trial=")),
-            summary["status"],
+            " ".join(text for text in overrides.values() if text not in shared),
+            status,
             "-" if score is None or score != score else f"{score:.4f}",
             "-" if seconds is None else f"{seconds:.1f}",
         )
     Console().print(table)
-    if shared:
-        print("all:", " ".join(o for o in runs[0].overrides if o in shared))
-    if missed:
-        print(f"{missed} of {len(runs)} jobs failed or did not end: their folders' train.log says why. To rerun them:")
-        print(f"python -m seglight.train resume_sweep={folder}")
+    print(*reasons, sep="\n", end="\n" if reasons else "")
+    if common := [text for text in (given[0] if runs else {}).values() if text in shared - constants(folder)]:
+        print("all:", *common)
+    if counts := [(count, word) for word, count in left.items() if count]:
+        (first, word), *others = counts
+        told = [f"{first} of {len(runs)} jobs {word}", *(f"{count} {word}" for count, word in others)]
+        print(f"{', '.join(told)}. The train.log of each has more. Go on with:")
+        print("python -m seglight.train", shlex.quote(f"resume_sweep={folder}"))
     print(f"sweep: {folder}")
-    return missed
+    return left.total()
+
+
+def by_key(overrides: Sequence[str]) -> dict[str, str]:
+    """Each key's last override, as plain text without `+`."""
+    plain = (override.lstrip("+") for override in overrides if not override.startswith("trial="))
+    return {override.partition("=")[0].lstrip("~"): override for override in plain}
+
+
+def constants(folder: Path) -> set[str]:
+    """The overrides with a single value in a study's config: nobody typed those."""
+    path = folder / "multirun.yaml"
+    params = OmegaConf.select(OmegaConf.load(path), "hydra.sweeper.params") if path.is_file() else None
+    plain: Any = OmegaConf.to_container(params, resolve=False) if params else {}
+    parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in plain.items()])
+    return {
+        f"{o.get_key_element()}={o.get_value_element_as_str()}".lstrip("+") for o in parsed if not o.is_sweep_override()
+    }
+
+
+def shortened(error: str) -> str:
+    """Its first line, not longer than a terminal or two are wide."""
+    line = error.strip().splitlines()[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
-from hydra.errors import CompactHydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -29,13 +28,13 @@ class ResumeSweep(Sweeper):
         from seglight.runs.run import DONE, Run, sweep_runs
 
         if not hasattr(self.launcher, "train"):
-            raise CompactHydraException("error: resume_sweep needs one of seglight's own launchers")
+            raise SystemExit("error: resume_sweep needs one of seglight's own launchers")
         overrides = [argument for argument in arguments if not argument.startswith("resume_sweep=")]
         assert self.config is not None
         folder, paths, left = Path(self.config.resume_sweep), [], 0
         runs = sweep_runs(folder)
         if not runs:
-            raise CompactHydraException(f"error: resume_sweep={folder}: no runs are there")
+            raise SystemExit(f"error: resume_sweep={folder}: no runs are there")
         for run in runs:
             if run.summary["status"] in DONE:
                 continue
@@ -44,7 +43,7 @@ class ResumeSweep(Sweeper):
                 paths.append(run.path)
             except ValueError as error:  # another process trains it, or has no such key
                 if overrides and "another process" not in str(error):
-                    raise CompactHydraException(f"error: {error}") from error
+                    raise SystemExit(f"error: {error}") from error
                 log.warning("left alone: %s", error)
                 left += 1
         done = len(runs) - len(paths) - left

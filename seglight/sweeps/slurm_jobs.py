@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import CompactHydraException
-
 from seglight.sweeps.job_launcher import JobLauncher, missing
+from seglight.values import number, whole
 
 log = logging.getLogger(__name__)
 
 SHARED = ("timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb")  # submitit's own names
+LEAST = {  # the smallest whole numbers that make sense
+    "timeout_min": 1, "nodes": 1, "tasks_per_node": 1, "cpus_per_task": 1, "gpus_per_node": 0,
+    "slurm_array_parallelism": 1, "slurm_signal_delay_s": 0,
+}  # fmt: skip
+SECONDS_TO_LIST = 60  # after which a job that squeue never listed is taken for ended
 
 
 class SlurmJobs(JobLauncher):
@@ -29,14 +33,23 @@ class SlurmJobs(JobLauncher):
         given = {name: value for name, value in parameters.items() if value is not None}
         self.parameters = {name if name in SHARED else f"slurm_{name}": value for name, value in given.items()}
 
-    def run(self, paths: Sequence[Path]) -> None:
+    def check(self) -> None:
+        number("hydra.launcher.poll", self.poll, above=True)
+        number("hydra.launcher.mem_gb", self.parameters.get("mem_gb", 1), above=True)
+        whole("hydra.launcher.max_num_timeout", self.max_num_timeout)
+        for name, least in LEAST.items():
+            if name in self.parameters:
+                whole(f"hydra.launcher.{name.removeprefix('slurm_')}", self.parameters[name], least)
         try:
             import submitit
         except ModuleNotFoundError:
             raise missing("hydra/launcher=slurm", "submitit") from None
-        from omegaconf import OmegaConf
+        if submitit.SlurmExecutor.affinity() < 0:
+            raise SystemExit("error: hydra/launcher=slurm: there is no SLURM here (no srun on the PATH)")
 
-        from seglight.sweeps.job_process import ended
+    def run(self, paths: Sequence[Path]) -> None:
+        import submitit
+        from omegaconf import OmegaConf
 
         folder = Path(self.config.hydra.sweep.dir).absolute() / "slurm"
         plain = {n: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for n, v in self.parameters.items()}
@@ -44,22 +57,38 @@ class SlurmJobs(JobLauncher):
             executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=self.max_num_timeout)
             executor.update_parameters(name=self.config.hydra.job.name, stderr_to_stdout=True, **plain)
             jobs = executor.map_array(SlurmJob(), [str(path.absolute()) for path in paths])
-        except (RuntimeError, submitit.core.utils.FailedJobError) as error:
-            raise CompactHydraException(f"error: hydra/launcher=slurm: {error}") from error
+        except (RuntimeError, NameError, submitit.core.utils.FailedJobError) as error:
+            raise SystemExit(f"error: hydra/launcher=slurm: {error}") from error
         waiting = {job.job_id: path for job, path in zip(jobs, paths, strict=True)}
         log.info("submitted: %s; output in %s", ", ".join(waiting), folder)
         try:
-            while waiting:
-                queue = queued()
-                for number in [number for number in waiting if queue is not None and number not in queue]:
-                    text = f"SLURM ended job {number}: scancel, a limit or a lost node ({folder}/{number}_0_log.out)"
-                    log.info("job %s: %s", number, ended(waiting.pop(number), text))
-                if waiting:
-                    time.sleep(self.poll)
+            self.wait(waiting, folder)
         except BaseException:
             subprocess.run(["scancel", *waiting], check=False)
             log.info("cancelled: %s", ", ".join(waiting))
             raise
+
+    def wait(self, waiting: dict[str, Path], folder: Path) -> None:
+        """Returns when none of the jobs is in the queue any more; takes each out of `waiting` as it ends.
+
+        squeue may not list a job yet that was just submitted: one that it never listed has ended where its run says
+        so, or after SECONDS_TO_LIST.
+        """
+        from seglight.runs.run import Run
+        from seglight.sweeps.job_process import ended
+
+        listed: set[str] = set()
+        deadline = time.monotonic() + SECONDS_TO_LIST
+        while waiting:
+            queue = queued()
+            listed |= queue or set()
+            for number in [number for number in waiting if queue is not None and number not in queue]:
+                says_so = Run(waiting[number]).summary["status"] not in ("waiting", "running")
+                if says_so or number in listed or time.monotonic() > deadline:
+                    text = f"SLURM ended job {number}: scancel, a limit or a lost node ({folder}/{number}_0_log.out)"
+                    log.info("job %s: %s", number, ended(waiting.pop(number), text))
+            if waiting:
+                time.sleep(self.poll)
 
 
 class SlurmJob:
