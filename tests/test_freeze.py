@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,12 +141,24 @@ def test_warm_up_begins_when_a_group_begins_to_train() -> None:
 def test_momentum_of_a_thawed_group_starts_at_zero(net: nn.Module) -> None:
     freeze = policy("encoder")
     trained = copy.deepcopy(net)
-    optimizer = Recipe(torch.optim.SGD, lr=0.1)(trained, freeze)
+    optimizer = Recipe(partial(torch.optim.SGD, momentum=0.9), lr=0.1)(trained, freeze)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        trained(torch.ones(1, 3, 64, 64)).square().mean().backward()
+        optimizer.step()
+
     freeze.apply(trained, 0)
-    trained(torch.zeros(1, 3, 64, 64)).mean().backward()
-    optimizer.step()
+    step()
     stem = next(trained.encoder.parameters())  # type: ignore[union-attr]
     assert stem not in optimizer.state
+    assert {p for p in trained.parameters() if p.requires_grad} <= set(optimizer.state)
+    before = stem.detach().clone()
+    policy("none").apply(trained, 1)
+    step()
+    rate = next(group["lr"] for group in optimizer.param_groups if any(p is stem for p in group["params"]))
+    assert stem.grad is not None
+    torch.testing.assert_close(stem.detach(), before - rate * stem.grad)  # as a first step is
 
 
 def test_biases_and_norms_can_go_without_decay_and_biases_faster(net: nn.Module) -> None:

@@ -75,7 +75,8 @@ def test_commands_run_nothing_that_a_foreign_config_names(
 
 
 def test_what_seglight_writes_itself_needs_no_trust(run: Path) -> None:
-    assert seglight.load_run(run).untrained_net() is not None
+    built = seglight.load_run(run).untrained_net().state_dict()
+    assert built.keys() == seglight.build_model(seglight.compose(*QUICK)).state_dict().keys()
     assert {"seglight.models.EncoderDecoder", "torch.optim.SGD", "albumentations.Compose"} <= known_targets()
     assert not known_targets() & {"???", None}
     assert (conf_dir() / "train.yaml").is_file()
