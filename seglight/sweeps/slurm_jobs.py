@@ -82,11 +82,11 @@ class SlurmJobs(JobLauncher):
         while waiting:
             queue = queued()
             listed |= queue or set()
-            for number in [number for number in waiting if queue is not None and number not in queue]:
-                says_so = Run(waiting[number]).summary["status"] not in ("waiting", "running")
-                if says_so or number in listed or time.monotonic() > deadline:
-                    text = f"SLURM ended job {number}: scancel, a limit or a lost node ({folder}/{number}_0_log.out)"
-                    log.info("job %s: %s", number, ended(waiting.pop(number), text))
+            for job in [job for job in waiting if queue is not None and job not in queue]:
+                says_so = Run(waiting[job]).summary["status"] not in ("waiting", "running")
+                if says_so or job in listed or time.monotonic() > deadline:
+                    text = f"SLURM ended job {job}: scancel, a limit or a lost node ({folder}/{job}_0_log.out)"
+                    log.info("job %s: %s", job, ended(waiting.pop(job), text))
             if waiting:
                 time.sleep(self.poll)
 
