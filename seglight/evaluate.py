@@ -37,7 +37,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     data.setup("validate")  # says what is wrong with the split before anything is written
     folder = run.path / "evaluate" / f"{data.name}_{data.split}"
     folder.mkdir(parents=True, exist_ok=True)
-    task = build_task(run.cfg, data, net=run.net)
+    task = build_task(run.cfg, data, run.net)
     task.net.to(memory_format=task.memory_format)
     callbacks = [SavePredictions(folder / "predictions", data)] if cfg.save_predictions else []
     quiet()

@@ -100,12 +100,19 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.recipe(self.net, self.policy)
-        total = max(int(self.trainer.estimated_stepping_batches), 1)
-        batches = max(int(self.trainer.num_training_batches), 1)
-        steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)
-        scheduler = self.schedule(optimizer, total, steps_per_epoch)
+        scheduler = self.schedule(optimizer, *self.steps())
         self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def steps(self) -> tuple[int, int]:
+        """Optimizer steps of the whole run, and of an epoch."""
+        total = self.trainer.estimated_stepping_batches
+        if total == float("inf"):
+            raise ValueError("the learning rate's schedule needs the length of the run: set trainer.max_steps")
+        self.trainer.fit_loop.setup_data()  # Lightning has not, where max_steps alone gives the total
+        batches = self.trainer.num_training_batches
+        epoch = total if batches == float("inf") else -(-batches // self.trainer.accumulate_grad_batches)
+        return max(int(total), 1), max(int(epoch), 1)
 
     # evaluation
 

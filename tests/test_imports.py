@@ -25,7 +25,7 @@ ALLOWED = {
     "cli": "config extras",
     # what trains
     "task": "freeze inference metrics optim",
-    "runs": "config inference ranks results",
+    "runs": "cli config inference ranks results",
     "callbacks": "config data freeze metrics ranks results runs",
     "training": "callbacks cli config data freeze models ranks runs task",
     "sweeps": "callbacks cli config data extras models ranks results runs training values",

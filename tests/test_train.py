@@ -21,7 +21,7 @@ from PIL import Image
 import seglight
 from seglight.config import build, resolve
 from seglight.runs.run import Run
-from seglight.training.fit import fit
+from seglight.training.job import train_run
 from tests.conftest import QUICK, REPO, Command
 
 SCORES = ("val/miou", "val/pixel_acc", "val/mean_acc", "val/fw_iou")
@@ -282,5 +282,5 @@ def test_averaged_weights_are_what_is_kept(average: str, command: Command, tmp_p
 def test_a_class_weighing_loss_inside_a_sum_gets_the_data_sets_counts(tmp_path: Path) -> None:
     cfg = resolve(seglight.compose(*QUICK, "loss=ce_dice"))
     cfg.loss.losses[0]["_target_"] = "seglight.losses.cross_entropy.WeightedCrossEntropy"
-    fit(Run.create(tmp_path / "run", cfg, []))
+    train_run(Run.create(tmp_path / "run", cfg, []))
     assert Run(tmp_path / "run").summary["status"] == "completed"

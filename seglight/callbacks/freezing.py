@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
+from lightning.pytorch.strategies import FSDPStrategy
 
+from seglight.callbacks.internals import wrap_again
 from seglight.freeze import parts
 
 
@@ -29,10 +30,8 @@ class Freezing(L.Callback):
         epoch = trainer.current_epoch
         changed = pl_module.policy.apply(pl_module.net, epoch)
         pl_module.net.train()
-        strategy: Any = trainer.strategy
-        if changed and isinstance(strategy, DDPStrategy):
-            strategy.model.reducer._remove_autograd_hooks()  # type: ignore[union-attr,operator]
-            strategy.model = strategy._setup_model(pl_module)
+        if changed:
+            wrap_again(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch

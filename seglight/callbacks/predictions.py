@@ -11,10 +11,11 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from seglight.callbacks.summary import RunSummary
+from seglight.callbacks.best import Best
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
+from seglight.runs.run import Run
 
 GAP = 4  # pixels between the panels
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # image [H, W, 3], mask and prediction [H, W]
@@ -26,8 +27,8 @@ class Predictions(L.Callback):
     After each evaluation that is the best so far they are drawn side by side, one PNG an image.
     """
 
-    def __init__(self, summary: RunSummary, count: int) -> None:
-        self.summary = summary
+    def __init__(self, run: Run, best: Best, count: int) -> None:
+        self.run, self.best = run, best
         self.count = count
         self.seen = 0  # images that this rank has evaluated
         self.examples: dict[str, Example] = {}  # by name; on rank 0 those of all ranks once the evaluation has ended
@@ -47,13 +48,13 @@ class Predictions(L.Callback):
             self.examples[name] = tuple(tensor.cpu().numpy().astype(np.uint8) for tensor in kept)  # type: ignore[assignment]
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.sanity_checking or self.summary.best_step != trainer.global_step:
+        if trainer.sanity_checking or not self.best.is_now(trainer):
             return
         self.examples = from_all_ranks(self.examples)
         if not trainer.is_global_zero:
             return
         palette = np.asarray(getattr(trainer.datamodule, "palette", None) or voc_colours(pl_module.metrics.num_classes))
-        folder = self.summary.run.path / "predictions"
+        folder = self.run.path / "predictions"
         folder.mkdir(exist_ok=True)
         for name, (image, mask, pred) in self.examples.items():
             panels = [image, overlay(image, mask, palette), overlay(image, pred, palette)]

@@ -11,6 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from seglight.runs import status
 from seglight.runs.run import Run, read_yaml
 from seglight.runs.trust import leaves
 
@@ -75,4 +76,5 @@ class Pruning(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if self.pruned and trainer.is_global_zero:
             self.trial.set_user_attr("pruned", True)
+            status.end(self.run, "pruned")
             log.info("pruned: other trials scored more after as many evaluations")

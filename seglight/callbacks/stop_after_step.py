@@ -12,7 +12,12 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from seglight.callbacks.internals import continue_epoch
+from seglight.callbacks.internals import (
+    begin_evaluation_again,
+    continue_epoch,
+    is_between_steps,
+    stop_after_logging,
+)
 from seglight.ranks.signals import SIGNALS, stop
 from seglight.runs.run import Run
 
@@ -55,9 +60,8 @@ class StopAfterStep(L.Callback):
             signal.signal(number, remember)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        loop = trainer.fit_loop.epoch_loop
-        if not loop._should_accumulate() and not loop._is_training_done and self.agreed(trainer):
-            trainer._signal_connector.received_sigterm = True  # Lightning raises SIGTERMException once it has logged
+        if is_between_steps(trainer) and self.agreed(trainer):
+            stop_after_logging(trainer)
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -79,10 +83,7 @@ class StopAfterStep(L.Callback):
             for callback in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, WeightAveraging):
                     callback.on_validation_epoch_end(trainer, pl_module)  # puts the trained weights back
-            progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
-            progress.reset()  # as in its first batch: Lightning begins such an evaluation again
-            progress.increment_ready()
-            progress.increment_started()
+            begin_evaluation_again(trainer)
         trainer.save_checkpoint(self.run.checkpoint_path("last"))
 
 

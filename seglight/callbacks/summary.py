@@ -14,22 +14,19 @@ import lightning as L
 import torch
 
 import seglight
+from seglight.callbacks.best import Best
 from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
-from seglight.metrics import class_table
 from seglight.runs.run import Run
 
-STATE = ("best", "table", "evaluated", "best_step", "images", "seconds")  # what a resumed run takes over
+STATE = ("images", "seconds")  # what a resumed run takes over
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "albumentations", "numpy")
 
 
 class RunSummary(L.Callback):
-    """Writes the scores of the best epoch, the costs and the status, at each evaluation and at the end."""
+    """Writes the scores of the best epoch and the costs, at each evaluation and at the end."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.best: dict[str, Any] = {}  # the scores of the best epoch
-        self.table: list[dict[str, Any]] = []  # and its classes
-        self.evaluated = self.best_step = -1  # optimizer steps behind the last and the best evaluation
+    def __init__(self, run: Run, best: Best) -> None:
+        self.run, self.best = run, best
         self.images = 0
         self.seconds = 0.0
         self.started = 0.0
@@ -54,20 +51,14 @@ class RunSummary(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking:
             return
-        self.evaluated = trainer.global_step
-        if not self.best or not pl_module.scores["val/miou"] <= self.best["val/miou"]:  # a NaN is replaced
-            self.best = {**pl_module.scores, "best_epoch": trainer.current_epoch}
-            self.best_step = trainer.global_step
-            self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
-        self.write(trainer, "running")
+        self.write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.write(trainer, "running")
+        self.write(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         if trainer.is_global_zero:
-            stopped = isinstance(exception, KeyboardInterrupt | SystemExit)
-            self.run.record_end("interrupted" if stopped else "failed", **self.values(trainer))
+            self.run.note(**self.values(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in STATE}
@@ -76,14 +67,15 @@ class RunSummary(L.Callback):
         for name in STATE:
             setattr(self, name, state_dict[name])
 
-    def write(self, trainer: L.Trainer, status: str) -> None:
+    def write(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:
-            self.run.update_summary(status=status, **self.values(trainer))
+            self.run.update_summary(**self.values(trainer))
 
     def values(self, trainer: L.Trainer) -> dict[str, Any]:
         """What has been seen so far."""
         return {
-            **self.best,
+            **self.best.scores,
+            **({"best_epoch": self.best.epoch} if self.best.scores else {}),
             "train_seconds": round(self.seconds, 3),
             "images_per_second": round(self.images / self.seconds, 3) if self.seconds else 0.0,
             "epochs": trainer.current_epoch,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglight.callbacks.best import Best
 from seglight.callbacks.predictions import Predictions
-from seglight.callbacks.summary import RunSummary
 from seglight.callbacks.wandb import RunLogger
 from seglight.metrics import IGNORE_INDEX
 
@@ -26,8 +26,8 @@ class WandbEvaluations(L.Callback):
     """After each evaluation that is the best so far: its scores as `best/*`, a table of classes, the confusion matrix,
     and the same images in every run with ground truth and prediction as masks."""
 
-    def __init__(self, summary: RunSummary, predictions: Predictions | None) -> None:
-        self.summary = summary
+    def __init__(self, best: Best, predictions: Predictions | None) -> None:
+        self.best = best
         self.predictions = predictions
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -38,7 +38,7 @@ class WandbEvaluations(L.Callback):
             logger.experiment.watch(pl_module.net, log=logger.watched, log_freq=every, idx=0)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.sanity_checking or self.summary.best_step != trainer.global_step:
+        if trainer.sanity_checking or not self.best.is_now(trainer):
             return
         counts = pl_module.metrics.compute()  # on every rank
         if not trainer.is_global_zero:
@@ -47,7 +47,7 @@ class WandbEvaluations(L.Callback):
 
         classes = pl_module.metrics.classes
         columns = ["class", "iou", "accuracy", "precision", "pixels"]
-        rows = [[None if row[c] != row[c] else row[c] for c in columns] for row in self.summary.table]
+        rows = [[None if row[c] != row[c] else row[c] for c in columns] for row in self.best.table]
         shown: dict[str, Any] = {
             "epoch": trainer.current_epoch,
             "classes": wandb.Table(columns=list(columns), data=rows),
@@ -59,7 +59,7 @@ class WandbEvaluations(L.Callback):
             shown["predictions"] = [with_masks(name, *example, labels) for name, example in examples]
         logger = wandb_logger(trainer)
         logger.log_metrics(shown, step=trainer.global_step - 1)  # as Lightning numbers the scores
-        scores = {name.replace("val/", "best/"): value for name, value in self.summary.best.items()}
+        scores = {name.replace("val/", "best/"): value for name, value in self.best.scores.items()}
         logger.experiment.summary.update(scores)
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DONE = ("completed", "pruned")  # the statuses of a run that has nothing left to do
-
 
 class Run:
     """A run directory: `config.yaml`, `overrides.yaml`, `summary.json`, `checkpoints/`, `predictions/`."""
@@ -47,7 +45,7 @@ class Run:
                 text = f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one"
                 raise ValueError(text)
             run.write_yaml("overrides.yaml", OmegaConf.create(overrides))
-            run.write_summary({"status": "running"})
+            run.write_summary({"status": "waiting"})
             run.write_yaml("config.yaml", cfg)  # the last one: it makes the folder a run
         return run
 
@@ -74,7 +72,7 @@ class Run:
             replace_damaged(run.checkpoint_path("last"), run.checkpoint_path("best"))
             run.write_yaml("config.yaml", cfg)
             run.write_yaml("overrides.yaml", OmegaConf.create([*run.overrides, *changes]))
-            run.update_summary(status="running", error=None)
+            run.update_summary(status="waiting", error=None)
         return run
 
     @contextmanager
@@ -119,12 +117,12 @@ class Run:
         """Adds to summary.json."""
         self.write_summary({**self.summary, **values})
 
-    def record_end(self, status: str, **values: Any) -> None:
-        """`update_summary` after an error, which a full disk does not replace with its own."""
+    def note(self, **values: Any) -> None:
+        """`update_summary` after an error: where the disk is full too, the first error is the one that is raised."""
         try:
-            self.update_summary(status=status, **values)
+            self.update_summary(**values)
         except OSError as error:
-            log.error("%s could not be written (%s): the run is %s", self.path / "summary.json", error, status)
+            log.error("%s could not be written (%s); it would say %s", self.path / "summary.json", error, values)
 
     def checkpoint_path(self, which: str | None = None) -> Path:
         """The file of the `best` or `last` checkpoint."""

@@ -79,8 +79,7 @@ class JobLauncher(Launcher):
         with open_dict(cfg):
             cfg.sweep = cfg.get("sweep") or Path(cfg.hydra.sweep.dir).resolve().name
             del cfg["hydra"]
-        run = Run.create(path, resolve(record_choices(cfg, choices)), filter_overrides(overrides))  # type: ignore[arg-type]
-        run.update_summary(status="waiting")
+        Run.create(path, resolve(record_choices(cfg, choices)), filter_overrides(overrides))  # type: ignore[arg-type]
         return path
 
     def train(self, paths: Sequence[Path]) -> None:
@@ -98,7 +97,8 @@ class JobLauncher(Launcher):
 
 def job_return(path: Path, overrides: Sequence[str]) -> JobReturn:
     """What Hydra's sweepers want of a job: val/miou, NaN where it has none."""
-    from seglight.runs.run import DONE, Run
+    from seglight.runs.run import Run
+    from seglight.runs.status import DONE
 
     run = Run(path)
     result = JobReturn(overrides=list(overrides), cfg=run.cfg, working_dir=str(path), status=JobStatus.COMPLETED)

@@ -15,7 +15,8 @@ from pathlib import Path
 from seglight.cli import USER_ERRORS, message
 from seglight.ranks.environment import rank
 from seglight.ranks.signals import SECONDS_TO_STOP
-from seglight.runs.run import DONE, Run
+from seglight.runs import status
+from seglight.runs.run import Run
 from seglight.training.job import train_run
 
 log = logging.getLogger(__name__)
@@ -93,8 +94,8 @@ class JobProcess:
 def ended(path: Path, death: str) -> str:
     """A line on how a job ended; one that could not say so itself is recorded as failed by `death`."""
     run = Run(path)
-    if rank() == 0 and run.summary["status"] in ("waiting", "running"):
-        run.update_summary(status="failed", error=death)
+    if rank() == 0:
+        status.died(run, death)
     summary = run.summary
     score = summary.get("val/miou")
     scored = f"val/miou {score:.4f}" if score is not None and score == score else summary.get("error") or ""
@@ -114,7 +115,7 @@ def main() -> None:
         return
     with logging_to(run):
         try_run(run)
-    sys.exit(run.summary["status"] not in DONE)
+    sys.exit(run.summary["status"] not in status.DONE)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def print_report(folder: Path) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from seglight.runs.run import DONE, sweep_runs
+    from seglight.runs.run import sweep_runs
+    from seglight.runs.status import DONE
 
     runs = sweep_runs(folder)
     given = [by_key(run.overrides) for run in runs]

@@ -25,7 +25,8 @@ class ResumeSweep(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from seglight.runs.run import DONE, Run, sweep_runs
+        from seglight.runs.run import Run, sweep_runs
+        from seglight.runs.status import DONE
 
         if not hasattr(self.launcher, "train"):
             raise SystemExit("error: resume_sweep needs one of seglight's own launchers")
@@ -39,7 +40,7 @@ class ResumeSweep(Sweeper):
             if run.summary["status"] in DONE:
                 continue
             try:
-                Run.resume(run.path, overrides).update_summary(status="waiting")
+                Run.resume(run.path, overrides)
                 paths.append(run.path)
             except ValueError as error:  # another process trains it, or has no such key
                 if overrides and "another process" not in str(error):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from seglight.cli import message
 from seglight.ranks.devices import local_ranks
 from seglight.ranks.environment import started_by_others
-from seglight.ranks.launch import launch
+from seglight.ranks.launch import RanksFailed, launch
 from seglight.ranks.signals import stops_at_once
+from seglight.runs import status
 from seglight.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -16,18 +16,14 @@ log = logging.getLogger(__name__)
 
 def train_run(run: Run) -> float:
     """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
-    with run.locked():
-        try:
-            run.update_summary(status="running", error=None)
-            with stops_at_once():
-                train_in_ranks(run)
-        except Exception as error:
-            run.record_end("failed", error=message(error))
-            raise
-        except BaseException:
-            run.record_end("interrupted")
-            log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
-            raise
+    try:
+        with run.locked(), status.job(run), stops_at_once():
+            train_in_ranks(run)
+    except Exception:
+        raise
+    except BaseException:
+        log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
+        raise
     log.info("run: %s", run.path)
     return float(run.summary.get("val/miou", "nan"))
 
@@ -39,5 +35,8 @@ def train_in_ranks(run: Run) -> None:
         from seglight.training.fit import fit
 
         fit(run)
-    else:
+        return
+    try:
         launch(ranks, "seglight.training.worker", run.path)
+    except RanksFailed as error:
+        raise RanksFailed(run.summary.get("error") or str(error)) from None  # a rank's own words, where it had time

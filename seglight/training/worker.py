@@ -7,7 +7,8 @@ import sys
 
 from seglight.cli import USER_ERRORS, message
 from seglight.ranks.environment import rank
-from seglight.ranks.signals import SECONDS_TO_STOP, Stopped, end_with_parent, stop_in_time, stops_at_once
+from seglight.ranks.signals import SECONDS_TO_STOP, end_with_parent, stop_in_time, stops_at_once
+from seglight.runs import status
 from seglight.runs.run import Run
 from seglight.training.fit import fit
 
@@ -21,14 +22,9 @@ def take_part(run: Run) -> None:
         handlers.append(logging.StreamHandler(sys.stdout))
     logging.basicConfig(level=logging.INFO if rank() == 0 else logging.WARNING, format="%(message)s", handlers=handlers)
     try:
-        with stops_at_once():
+        with status.ending(run), stops_at_once():
             fit(run)
-    except Stopped:
-        run.record_end("interrupted")
-        raise
     except Exception as error:
-        if run.summary["status"] != "failed":  # else another rank's error came first, and this one may be of its end
-            run.record_end("failed", error=message(error))
         log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
         sys.exit(1)
 

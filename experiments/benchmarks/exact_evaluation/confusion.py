@@ -31,7 +31,7 @@ def confusion(images: int, folder: Path) -> list[list[int]]:
     ))  # fmt: skip
     seed_everything(0, verbose=False)
     data = build(cfg, "data")
-    task = build_task(cfg, data)
+    task = build_task(cfg, data, build(cfg, "net"))
     build_trainer(cfg, Run(folder), []).validate(task, data, verbose=False)
     counts: torch.Tensor = task.metrics.compute()
     return [[int(n) for n in row] for row in counts.tolist()]

@@ -104,7 +104,7 @@ def epochs(model: str, encoder: str, size: int) -> tuple[float, float]:
         f"data.batch_size={BATCH}", "trainer.accelerator=cpu",
     ))  # fmt: skip
     data = build(cfg, "data")
-    task = build_task(cfg, data)
+    task = build_task(cfg, data, build(cfg, "net"))
     task.net.to(memory_format=task.memory_format)
     task.policy.apply(task.net, 0)
     task.net.train()

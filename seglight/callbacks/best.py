@@ -1,0 +1,51 @@
+"""Decides which evaluation of a run is the best so far: checkpoint, summary, pictures and loggers all ask here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+
+from seglight.metrics import class_table
+
+STATE = ("scores", "table", "evaluated", "step", "epoch")  # what a resumed run takes over
+
+
+class Best(L.Callback):
+    """Keeps the scores (float64) and the class table of the evaluation with the highest val/miou; the first of equals.
+
+    `step` and `epoch` are those of the best evaluation, `evaluated` is the step of the latest one; -1 before any.
+    """
+
+    def __init__(self) -> None:
+        self.scores: dict[str, float] = {}
+        self.table: list[dict[str, Any]] = []
+        self.evaluated = self.step = self.epoch = -1
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.sanity_checking:
+            return
+        self.evaluated = trainer.global_step
+        if not self.scores or not pl_module.scores["val/miou"] <= self.scores["val/miou"]:  # NaN is never kept
+            self.scores, self.step, self.epoch = dict(pl_module.scores), trainer.global_step, trainer.current_epoch
+            self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
+
+    def is_now(self, trainer: L.Trainer) -> bool:
+        """Whether the evaluation that just ended is the best so far."""
+        return self.step == trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in STATE}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in STATE:
+            setattr(self, name, state_dict[name])
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Checkpoints of version 0.1.0 have it in the summary's state."""
+        old = checkpoint["callbacks"].get("RunSummary", {})
+        if "best_step" in old:
+            scores = dict(old["best"])
+            self.epoch = scores.pop("best_epoch", -1)
+            self.scores, self.table = scores, old["table"]
+            self.evaluated, self.step = old["evaluated"], old["best_step"]

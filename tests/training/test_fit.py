@@ -1,0 +1,164 @@
+"""What a run leaves of its course: where it is evaluated, which evaluation is best, what each checkpoint holds."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import seglight
+from seglight.config import resolve
+from seglight.runs import status
+from seglight.runs.run import Run
+from seglight.training.fit import fit
+from seglight.training.job import train_run
+from tests.conftest import QUICK
+
+
+def new_run(path: Path, *overrides: str) -> Run:
+    return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
+
+
+def rows(run: Run, column: str) -> list[dict[str, str]]:
+    """metrics.csv's rows that have a value there."""
+    return [row for row in csv.DictReader((run.path / "metrics.csv").open()) if row.get(column)]
+
+
+def checkpoint(run: Run, which: str) -> dict[str, Any]:
+    return torch.load(run.checkpoint_path(which), weights_only=True)  # type: ignore[no-any-return]
+
+
+def test_a_run_that_max_steps_ends_within_an_epoch_is_scored_in_that_epoch(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "data.train_images=32", "trainer.max_epochs=30", "trainer.max_steps=3")
+    with warnings.catch_warnings(record=True) as said:
+        fit(run)
+    assert not [str(w.message) for w in said if "ModelCheckpoint" in str(w.message)]
+    assert (run.summary["best_epoch"], run.summary["steps"]) == (0, 3)
+    assert [(row["epoch"], row["step"]) for row in rows(run, "val/miou")] == [("0", "2")]
+    assert checkpoint(run, "best")["global_step"] == checkpoint(run, "last")["global_step"] == 3
+    assert run.summary["val/miou"] == pytest.approx(float(rows(run, "val/miou")[0]["val/miou"]), abs=1e-6)
+
+
+def test_a_run_that_max_steps_ended_goes_on_with_the_rest_of_its_epoch(tmp_path: Path) -> None:
+    longer = new_run(tmp_path / "longer", "data.train_images=32", "trainer.max_steps=7", "schedule=constant")
+    fit(longer)
+    short = new_run(tmp_path / "short", "data.train_images=32", "trainer.max_steps=3", "schedule=constant")
+    fit(short)
+    fit(Run.resume(short.path, ["trainer.max_steps=7"]))
+    ends = [checkpoint(run, "last")["state_dict"] for run in (longer, short)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_the_last_epoch_is_evaluated_whatever_lies_between_evaluations(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    fit(run)
+    assert [row["epoch"] for row in rows(run, "val/miou")] == ["1", "2"]
+
+
+def test_every_step_has_its_loss(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "data.train_images=12", "trainer.max_epochs=2")
+    fit(run)
+    assert [int(row["step"]) for row in rows(run, "train/loss")] == list(range(6))
+
+
+def test_the_best_checkpoint_is_the_epoch_that_the_summary_names(tmp_path: Path) -> None:
+    """Rates so high that the scores go up and down."""
+    run = new_run(tmp_path / "run", "trainer.max_epochs=5", "optim.lr=0.05", "schedule=constant")
+    fit(run)
+    scores = [float(row["val/miou"]) for row in rows(run, "val/miou")]
+    assert run.summary["best_epoch"] == scores.index(max(scores)) == checkpoint(run, "best")["epoch"]
+    assert run.summary["val/miou"] == pytest.approx(max(scores), abs=1e-6)
+
+
+def test_a_run_without_evaluation_keeps_its_last_weights(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "trainer.limit_val_batches=0")
+    fit(run)
+    assert checkpoint(run, "best")["global_step"] == checkpoint(run, "last")["global_step"] == 2
+    assert "val/miou" not in run.summary
+
+
+def test_a_run_made_by_version_0_1_0_goes_on_evaluates_and_loads(tmp_path: Path) -> None:
+    """Its checkpoint has Lightning's ModelCheckpoint, and the best scores in the summary's state."""
+    run = new_run(tmp_path / "run", "trainer.max_epochs=2")
+    fit(run)
+    (run.path / "composed.yaml").unlink(missing_ok=True)
+    for which in ("best", "last"):
+        old = checkpoint(run, which)
+        best, summary = old["callbacks"].pop("Best"), old["callbacks"]["RunSummary"]
+        old["callbacks"].pop("Checkpoints", None)
+        named = {"best": {**best["scores"], "best_epoch": best["epoch"]}, "table": best["table"]}
+        summary |= named | {"evaluated": best["evaluated"], "best_step": best["step"]}
+        old["callbacks"]["ModelCheckpoint{'monitor': 'val/miou', 'mode': 'max'}"] = {"best_model_score": None}
+        torch.save(old, run.checkpoint_path(which))
+    before = run.summary
+    again = Run.resume(run.path, ["trainer.max_epochs=3", "optim.lr=0"])
+    fit(again)
+    assert again.summary["epochs"] == 3
+    assert again.summary["best_epoch"] == before["best_epoch"] or again.summary["val/miou"] > before["val/miou"]
+    assert seglight.load_run(run.path).predict(torch.zeros(3, 40, 50, dtype=torch.uint8).numpy()).shape == (40, 50)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seed=1.5", "seed=1.5: a whole number"),
+        ("predictions=-3", "predictions=-3: a whole number from 0"),
+        ("channels_last=3", "channels_last=3: true or false"),
+        ("compile=quickly", "compile=quickly: true, false or a backend"),
+        ("trainer.max_epochs=one", "trainer.max_epochs=one: a whole number"),
+        ("trainer.max_epochs=-2", "trainer.max_epochs=-2: a whole number"),
+        ("trainer.max_epochs=-1", "trainer.max_epochs=-1: the run would never end"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0: nothing would be trained"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches=0: a whole number from 1"),
+        ("trainer.limit_val_batches=-1", "trainer.limit_val_batches=-1: a number of batches"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val=-1: null or a number above 0"),
+        ("trainer.precision=banana", "trainer.precision=banana: one of auto, 32-true"),
+        ("trainer.accelerator=quantum", "trainer.accelerator=quantum: one of auto, cpu"),
+        pytest.param(
+            "trainer.accelerator=gpu", "trainer.accelerator=gpu: torch sees no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+        ("trainer.devices=0", "trainer.devices=0"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_before_anything_is_built(tmp_path: Path, override: str, says: str) -> None:
+    run = new_run(tmp_path / "run", override)
+    with pytest.raises(ValueError, match=f"^{says}".replace("(", r"\(")):
+        train_run(run)
+    assert run.summary["status"] == "failed"
+    assert run.summary["error"].startswith(says)
+    assert {path.name for path in run.path.iterdir()} <= {
+        ".lock", "checkpoints", "config.yaml", "composed.yaml", "overrides.yaml", "summary.json",
+    }  # fmt: skip
+
+
+def test_endless_epochs_end_with_max_steps(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "trainer.max_epochs=-1", "trainer.max_steps=5", "data.train_images=8")
+    fit(run)
+    assert (run.summary["steps"], run.summary["best_epoch"] >= 0) == (5, True)
+
+
+def test_the_first_word_on_how_a_run_ended_counts(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+
+    def rank() -> None:
+        with status.ending(run):
+            raise ValueError("rank 1 has no memory left")
+
+    def job() -> None:
+        with status.job(run):
+            assert run.summary["status"] == "running"
+            with pytest.raises(ValueError, match="rank 1"):
+                rank()
+            raise KeyboardInterrupt  # what the launcher makes of it
+
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    assert (run.summary["status"], run.summary["error"]) == ("failed", "rank 1 has no memory left")
+    with status.job(run):
+        assert run.summary["error"] is None
+    assert run.summary["status"] == "completed"
