@@ -29,6 +29,12 @@ def inspect(cfg: DictConfig) -> None:
         write_grid(Path(cfg.grid), tuple(cfg.size))
         log.info("wrote: %s", cfg.grid)
         return
+    if cfg.families:
+        from seglight.sweeps.families import write_families
+
+        write_families(Path(cfg.families))
+        log.info("wrote: %s", cfg.families)
+        return
     if OmegaConf.select(cfg, "encoder.weights") is not None:
         cfg.encoder.weights = None  # numbers alone need no download
     net = build(cfg, "net")

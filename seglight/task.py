@@ -6,6 +6,7 @@ Shapes: B batch, K classes, H W pixels.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -19,6 +20,10 @@ from seglight.freeze import FreezePolicy
 from seglight.inference import Inference
 from seglight.metrics import SegmentationMetrics
 from seglight.optim import Recipe
+
+log = logging.getLogger(__name__)
+
+LONG = 1_000_000  # classifications: a minute or more on a CPU
 
 
 class SegmentationTask(L.LightningModule):
@@ -48,6 +53,7 @@ class SegmentationTask(L.LightningModule):
         self.inference = inference or Inference()
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.seed = seed
+        self.said_cost = False
         self.settings: list[dict[str, Any]] = []  # of the optimizer's groups, as the config has them
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
@@ -123,9 +129,27 @@ class SegmentationTask(L.LightningModule):
         if "maps" in batch:  # the encoder's, kept by data.cache=features
             prediction: Tensor = self.net.decode(batch["maps"], batch["mask"].shape[-2:]).argmax(1)  # type: ignore[operator]
         else:
+            if batch_idx == 0:
+                self.say_cost(batch["image"])
             prediction = self.predict(batch["image"])
         self.metrics.update(prediction, batch["mask"])
         return prediction
+
+    def say_cost(self, images: Tensor) -> None:
+        """Says, once, that an evaluation will take long, where the network classifies pixel by pixel."""
+        classifications = getattr(getattr(self.net, "decoder", None), "classifications", None)
+        if classifications is None or self.said_cost:
+            return
+        self.said_cost = True
+        each, batches = classifications(*images.shape[-2:]), self.trainer.num_val_batches
+        count = len(images) * int(sum(batches) if isinstance(batches, list) else batches)
+        if each * count > LONG:
+            log.info(
+                "evaluation will take long: %s patches are classified in each of about %s images; a larger "
+                "decoder.stride classifies fewer (model=patch_interpolate stride=8: one in 64)",
+                f"{each:,}",
+                f"{count:,}",
+            )
 
     def on_validation_epoch_end(self) -> None:
         self.scores = {f"val/{name}": value for name, value in self.metrics.scores().items()}

@@ -145,7 +145,7 @@ def test_momentum_of_a_thawed_group_starts_at_zero(net: nn.Module) -> None:
 
     def step() -> None:
         optimizer.zero_grad()
-        trained(torch.ones(1, 3, 64, 64)).square().mean().backward()
+        trained(torch.full((1, 3, 64, 64), 255.0)).square().mean().backward()
         optimizer.step()
 
     freeze.apply(trained, 0)

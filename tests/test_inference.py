@@ -97,8 +97,23 @@ def test_a_norm_over_one_value_names_the_keys_that_change_it(decoder: list[str],
         fit(run)
 
 
-def test_training_refuses_images_that_are_no_pixels_compiled_or_not() -> None:
+def test_training_looks_at_the_images_itself_for_a_compiled_network_does_not() -> None:
     cfg = seglight.compose(*QUICK)
-    task = build_task(cfg, None)
+    task = build_task(cfg, None, seglight.build_model(cfg))
     with pytest.raises(ValueError, match="at most 1"):
         task.check_images({"image": torch.rand(2, 3, 8, 8)})
+
+
+def test_an_evaluation_that_takes_long_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("seglight.task.LONG", 10_000)
+    overrides = [
+        *QUICK, "model=patch", "decoder.patch=2", "decoder.samples=4", "encoder.channels=[2]", "data.train_images=4",
+        "trainer.max_epochs=2", "predictions=0",
+    ]  # fmt: skip
+    with caplog.at_level("INFO"):
+        fit(Run.create(tmp_path / "run", seglight.compose(*overrides), overrides))
+    said = [record.getMessage() for record in caplog.records if "take long" in record.getMessage()]
+    assert len(said) == 1
+    assert "4,096 patches are classified in each of about 4 images" in said[0]

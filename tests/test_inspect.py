@@ -10,8 +10,9 @@ from PIL import Image
 
 from seglight import build_model, compose
 from seglight.models.anatomy import anatomy
+from seglight.sweeps.families import row, write_families
 from seglight.sweeps.grid import PAPERS, Cell, write_grid
-from tests.conftest import Command
+from tests.conftest import REPO, Command
 
 
 def total(*overrides: str) -> int:
@@ -90,3 +91,17 @@ def test_a_decoder_that_pools_the_whole_image_has_the_strides_of_its_sizes(name:
     for part in anatomy(net, (512, 512)):  # type: ignore[arg-type]
         if part.where and part.output and len(part.output) == 3 and part.name.startswith("decoder"):
             assert part.where.stride * part.output[1] == pytest.approx(512), part.name
+
+
+@pytest.mark.slow
+def test_the_table_of_timms_families_in_the_docs_is_what_seglight_makes(tmp_path: Path) -> None:
+    write_families(tmp_path / "timm.md")
+    assert (tmp_path / "timm.md").read_text() == (REPO / "docs" / "timm.md").read_text()
+
+
+def test_a_family_is_a_line_of_the_table() -> None:
+    assert row("starnet") == (
+        "| starnet | starnet_s050 | 4 8 16 32 | 16 32 64 128 | 24 x 32, 12 x 16, 6 x 8, 3 x 4 "
+        "| 24 x 24, 12 x 12, 6 x 6, 3 x 3 |"
+    )
+    assert "refused: Input height (80) doesn't match model (224)" in row("cait")

@@ -25,8 +25,12 @@ class Transfer:
         return text
 
 
-def init_from(net: nn.Module, state_dict: Mapping[str, Tensor]) -> Transfer:
-    """Copies every tensor whose name and shape the network has; the rest keeps its initialisation (scores: zero)."""
+def init_from(net: nn.Module, state_dict: Mapping[str, Tensor], partial: bool = False) -> Transfer:
+    """Copies every tensor whose name and shape the network has; the rest keeps its initialisation (scores: zero).
+
+    ValueError, the network unchanged, where none fits, or fewer than half of the network's without `partial`: the
+    weights are most likely of another architecture.
+    """
     own = net.state_dict()
     transfer = Transfer()
     for name, tensor in state_dict.items():
@@ -41,6 +45,11 @@ def init_from(net: nn.Module, state_dict: Mapping[str, Tensor]) -> Transfer:
         raise ValueError(
             f"init_from: not one of its {len(state_dict)} tensors fits this network by name and shape (for weights "
             f"that another project published, name it: init_source=...); the first are {list(state_dict)[:3]}"
+        )
+    if not partial and len(transfer.placed) < len(own) / 2:
+        raise ValueError(
+            f"init_from: {len(transfer.placed)} of the network's {len(own)} tensors are in these weights, which are of "
+            "another architecture; init_partial=true takes those few"
         )
     net.load_state_dict({name: state_dict[name] for name in transfer.placed}, strict=False)
     return transfer

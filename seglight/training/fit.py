@@ -94,7 +94,7 @@ def initialise(net: nn.Module, cfg: DictConfig) -> None:
         published.load(net, state, cfg.init_source)
         log.info("init_from %s: every tensor of %s placed", path, cfg.init_source)
         return
-    log.info("init_from %s: %s", path, init_from(net, state))
+    log.info("init_from %s: %s", path, init_from(net, state, partial=bool(cfg.get("init_partial"))))
 
 
 def build_task(cfg: DictConfig, data: Any, net: nn.Module) -> SegmentationTask:

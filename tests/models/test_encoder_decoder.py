@@ -92,3 +92,14 @@ def test_what_does_not_fit_is_in_the_report() -> None:
     assert "shape (1,) for (64, 3, 7, 7)" in report.left["encoder.stages.0.conv1.weight"]
     with pytest.raises(ValueError, match=r"not one of its 1 tensors.*init_source"):
         init_from(net, {"conv1_1.weight": torch.zeros(1)})
+
+
+def test_weights_of_another_architecture_are_refused_unless_asked_for() -> None:
+    net, other = build("model=unet_small"), build("encoder=resnet18", "decoder=unet", "skips=concat")
+    before = copy.deepcopy(net.state_dict())
+    shared = {name for name, x in other.state_dict().items() if name in before and before[name].shape == x.shape}
+    says = rf"init_from: {len(shared)} of the network's {len(before)} tensors.*init_partial=true"
+    with pytest.raises(ValueError, match=says):
+        init_from(net, other.state_dict())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert len(init_from(net, other.state_dict(), partial=True).placed) == len(shared) < 10

@@ -106,6 +106,7 @@ def test_output_stride(name: str, overrides: tuple[str, ...], output_stride: int
         (["encoder=mobilenet_v2", "encoder.output_stride=16"], "mobilenet_v2"),
         (["encoder=timm", "encoder.name=resnett18"], "close: .*resnet18"),
         (["encoder=timm", "encoder.name=convnext_tiny", "encoder.output_stride=4"], "convnext_tiny"),
+        (["encoder=timm", "+encoder.no_such=1"], "timm does not build it as asked.*no_such"),
         (["encoder=unet", "encoder.weights=imagenet"], "no pretrained weights"),
         (["encoder=caffenet", "encoder.weights=imagenet"], "no ImageNet weights of CaffeNet"),
     ],
@@ -209,3 +210,48 @@ def test_stages_go_from_the_input_upwards() -> None:
     order = {id(m): i for i, stage in enumerate(built.stages) for m in stage.modules()}
     assert len(hooks) == len(seen)
     assert [order[m] for m in seen] == sorted(order[m] for m in seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        ("test_byobnet", [2, 4, 8, 16, 32]),  # convolutions
+        ("vit_tiny_patch16_224", [16]),  # a fixed size that dynamic_img_size frees
+        ("swin_tiny_patch4_window7_224", [4, 8, 16, 32]),  # ... that strict_img_size frees
+        ("starnet_s050", [4, 8, 16, 32]),
+        ("efficientvit_m0", [16, 32, 64]),
+    ],
+)
+def test_timm_networks_give_maps_at_their_strides(name: str, strides: list[int]) -> None:
+    built = encoder("timm", f"encoder.name={name}").eval()
+    for height, width in ((75, 101), (96, 96)):
+        with torch.inference_mode():
+            maps = built(image(height, width))
+        assert list(maps) == strides
+        for stride, x in maps.items():
+            extended = [-(-n // built.multiple) * built.multiple for n in (height, width)]
+            assert x.shape == (1, built.channels[stride], extended[0] // stride, extended[1] // stride)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("maxvit_tiny_tf_224", r"height \(24\) must be divisible by window \(7\)\); encoder.multiple=224 extends"),
+        ("cait_xxs24_224", r"Input height \(80\) doesn't match model \(224\)"),
+        ("halonet_h1", "H % self.block_size == 0"),
+        ("crossvit_tiny_240", "it resizes them: 20 rows of cells at stride 12"),
+    ],
+)
+def test_a_timm_network_that_takes_no_such_images_says_why_in_one_line(name: str, reason: str) -> None:
+    built = encoder("timm", f"encoder.name={name}").eval()
+    with pytest.raises(
+        ValueError, match=rf"^encoder.name={name}: timm's network takes no images of .*{reason}"
+    ) as caught:
+        built(image(75, 101))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_a_fixed_size_takes_images_that_are_extended_to_it() -> None:
+    with torch.device("meta"):
+        built = encoder("timm", "encoder.name=cait_xxs24_224", "encoder.multiple=224")
+    assert on_meta(built.eval(), torch.empty(1, 3, 75, 101, device="meta"))[16].shape == (1, 192, 14, 14)

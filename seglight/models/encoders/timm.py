@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder, Normalize, Pixels
+from seglight.models.geometry import on_meta
 from seglight.models.weights import Weights, downloaded, read_state, trunk
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
@@ -33,11 +35,40 @@ class TimmEncoder(Encoder):
         self.stages = list(stages)  # type: ignore[assignment]  # not registered: the network owns the modules
 
     def run(self, x: Tensor) -> list[Tensor]:
-        maps: Sequence[Tensor] = self.net(x)
+        maps = self.net(x) if torch.compiler.is_compiling() else self.explained(x)
         return [
             y if y.shape[1] == channels else y.permute(0, 3, 1, 2)  # some give [B, H, W, C]
             for y, channels in zip(maps, self.stage_channels, strict=True)
         ]
+
+    def explained(self, x: Tensor) -> Sequence[Tensor]:
+        """The network's maps; ValueError with timm's reason where it takes no images of this size."""
+        try:
+            maps: Sequence[Tensor] = self.net(x)
+        except Exception as error:
+            if not x.is_meta and self.takes(x.to("meta")):
+                raise  # something else: memory, a device
+            raise ValueError(self.refused(x, reason_of(error))) from None
+        for y, stride in zip(maps, self.stage_strides, strict=True):
+            cells = y.shape[2] if y.shape[1] in self.stage_channels else y.shape[1]
+            if cells > x.shape[-2] / stride + 1:  # fewer: without padding
+                raise ValueError(self.refused(x, f"it resizes them: {cells} rows of cells at stride {stride}"))
+        return maps
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether the network takes images of the shape of `x`, a meta tensor."""
+        try:
+            with torch.no_grad():
+                on_meta(self.net, x)
+        except Exception:
+            return False
+        return True
+
+    def refused(self, x: Tensor, reason: str) -> str:
+        height, width = x.shape[-2:]
+        own = self.net.pretrained_cfg.input_size[-1]  # type: ignore[union-attr,index]
+        hint = "" if self.multiple == own else f"; encoder.multiple={own} extends smaller images to its own size"
+        return f"encoder.name={self.name}: timm's network takes no images of {height} x {width} pixels ({reason}){hint}"
 
 
 def timm(
@@ -60,9 +91,7 @@ def timm(
     config: Any = library.get_pretrained_cfg(name)
     if output_stride != 32:
         options["output_stride"] = output_stride
-    if config.fixed_input_size:
-        vit = "vit" in config.architecture
-        options.setdefault("dynamic_img_size" if vit else "strict_img_size", vit)
+    options = accepted(name, options) if config.fixed_input_size else options
 
     def create(pretrained: bool, overlay: dict[str, Any] | None = None) -> nn.Module:
         net: nn.Module = library.create_model(
@@ -71,6 +100,11 @@ def timm(
         net.pretrained_cfg = config  # type: ignore[assignment]  # without the overlay's tensors
         return net
 
+    with torch.device("meta"):
+        try:
+            create(False)
+        except Exception as error:
+            raise ValueError(f"encoder.name={name}: timm does not build it as asked ({reason_of(error)})") from error
     if weights == "imagenet" and state is None:
         net = downloaded(lambda: create(True), name, hub_file(config), f"https://huggingface.co/{config.hf_hub_id}")
     elif weights or state:
@@ -79,11 +113,27 @@ def timm(
         given = trunk(whole, state or read_state(str(weights)), [f"{config.classifier}."], str(weights))
         net = create(True, {"state_dict": given})
     else:
-        try:
-            net = create(False)
-        except (RuntimeError, TypeError, AssertionError) as error:
-            raise ValueError(f"encoder.name={name}: timm does not build it as asked ({error})") from error
+        net = create(False)
     return TimmEncoder(net, name, Normalize(Pixels(config.mean, config.std), in_channels), multiple)
+
+
+def accepted(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the one that frees this network from its fixed image size, where it has such a one."""
+    for free in ({"dynamic_img_size": True}, {"strict_img_size": False}):
+        with torch.device("meta"):
+            try:
+                library.create_model(name, features_only=True, **(free | options))
+            except Exception:
+                continue
+        return free | options
+    return options
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in one line; of a bare assertion, what it asserts."""
+    text = " ".join(str(error).split())
+    lines = [f.line for f in traceback.extract_tb(error.__traceback__) if f.line and "/timm/" in f.filename]
+    return text or (lines[-1] if lines else type(error).__name__)
 
 
 def views(net: nn.Module, ends: Sequence[str]) -> list[nn.ModuleList]:
