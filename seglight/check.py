@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from seglight.cli import run_command
+from seglight.cli import made, run_command
 
 if TYPE_CHECKING:
     from seglight.data.checking import SplitReport
@@ -32,14 +32,14 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     data = build(cfg, "data")
     if not hasattr(data, "unchecked"):
         raise ValueError(f"data={type(data).__name__} is not one of seglight's data sets: check reads images and masks")
-    splits = list(cfg.splits or dict.fromkeys((data.train_split, data.split)))
+    asked = [cfg.splits] if isinstance(cfg.splits, str) else cfg.splits
+    splits = list(asked or dict.fromkeys((data.train_split, data.split)))
+    out = made("out", Path(cfg.out))
     reports = read(data, splits)
     problems = [(report.split, problem) for report in reports for problem in report.problems]
     problems += [("duplicates", problem) for problem in duplicates(reports)]
     summary = summarise(data, reports, problems)
     Console().print(class_table(data, summary))
-    out = Path(cfg.out)
-    out.mkdir(parents=True, exist_ok=True)
     (out / "check.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     draw_samples(data, reports, cfg.samples, out / "samples.png")
     log.info("wrote: %s", out)

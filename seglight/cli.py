@@ -1,35 +1,91 @@
-"""How every `python -m seglight.<command>` starts: Hydra composes, the function runs, errors are one message."""
+"""How every `python -m seglight.<command>` starts: overrides read once, Hydra composes, errors are one message."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
-from seglight.config import conf_dir
+from seglight import mistakes
+from seglight.config import check_kinds, conf_dir
 from seglight.extras import lacking, needs
+from seglight.overrides import readable, value_of
 
 # What a wrong option, path, file or value raises. Anything else is a defect and keeps its traceback.
-USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException)
+USER_ERRORS = (
+    ValueError, OSError, ModuleNotFoundError, FloatingPointError, OmegaConfBaseException, HydraException,
+    yaml.YAMLError,
+)  # fmt: skip
 
 
-def run_command(config_name: str, function: Callable[[DictConfig], Any]) -> None:
-    """Composes `conf/<config_name>.yaml` with the command line's overrides and calls `function(cfg)`."""
+class CommandLine:
+    """What was typed: `overrides` as Hydra takes them and its own flags (`-m`, `-cn NAME`, `--cfg job`)."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        parser = get_args_parser()
+        parser.error = refuse  # type: ignore[method-assign,assignment]
+        given = parser.parse_intermixed_args(arguments)
+        self.sweeps: bool = given.multirun
+        self.study: str | None = given.config_name
+        self.flags = list(arguments)
+        for override in given.overrides:
+            self.flags.remove(override)
+        may_sweep = self.sweeps or self.study is not None or "hydra.mode=MULTIRUN" in given.overrides
+        self.overrides = [readable(override, may_sweep) for override in given.overrides]
+
+    def value(self, key: str) -> str | None:
+        """What was typed for a key; None where that is nothing, or null."""
+        return value_of(self.overrides, key)
+
+
+def refuse(message: str) -> Any:
+    """argparse's way out."""
+    raise ValueError(f"{message}; expected key=value, and flags as --help lists them")
+
+
+def run_command(
+    config_name: str, function: Callable[[DictConfig], Any], prepare: Callable[[CommandLine], None] | None = None
+) -> None:
+    """Composes `conf/<config_name>.yaml` with the command line's overrides and calls `function(cfg)`.
+
+    prepare: looks at the command line, and may change it, before Hydra composes.
+    """
 
     def command(cfg: DictConfig) -> Any:
-        try:
+        with one_message(cfg):
+            check_kinds(cfg, config_name)
             return function(cfg)
-        except USER_ERRORS as error:
-            to_log_file(f"error: {message(error)}")
-            sys.exit(f"error: {message(error)}")  # not through Hydra, which would print the overrides too
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
+    with one_message():
+        line = CommandLine(sys.argv[1:])
+        if prepare:
+            prepare(line)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, instead of printing them and exiting
+        sys.argv[1:] = [*line.overrides, *line.flags]  # where hydra.main reads them
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
     sys.stdout.flush()
+
+
+@contextmanager
+def one_message(cfg: DictConfig | None = None) -> Iterator[None]:
+    """What the user can mend ends the program with one message, in train.log too where there is one."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        text = f"error: {message(error, cfg)}"
+        to_log_file(text)
+        sys.exit(text)  # not through Hydra, which would print the overrides too
 
 
 def to_log_file(text: str) -> None:
@@ -39,14 +95,45 @@ def to_log_file(text: str) -> None:
             handler.emit(logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": text}))
 
 
-def message(error: BaseException) -> str:
+def message(error: BaseException, cfg: DictConfig | None = None) -> str:
     """An error's text; the type too where the text alone would not say what happened."""
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key}=... is needed"
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        return (mistakes.missing(cfg) if cfg is not None else None) or f"{error.full_key}=... is needed"
+    if isinstance(error, HydraException):
+        return mistakes.composition(error, conf_dir()).removeprefix("error: ")
+    if isinstance(error, OmegaConfBaseException):
+        return (
+            f"{error.full_key}: {mistakes.first_line(str(error))}"
+            if error.full_key
+            else mistakes.first_line(str(error))
+        )
+    if isinstance(error, yaml.YAMLError):
+        return f"a config cannot be read: {mistakes.flat(error)}"
     if isinstance(error, ModuleNotFoundError) and error.name and (package := lacking(error)):
         return needs("this command", package)
     text = str(error).strip()
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     plain = isinstance(error, ValueError | ModuleNotFoundError | FloatingPointError) or (
         isinstance(error, OSError) and error.errno is None
     )
     return text if text and plain else f"{type(error).__name__}: {text}"
+
+
+def refuse_impossible(key: str, folder: Path) -> None:
+    """ValueError where a folder to write to, the value of `key`, neither is there nor can be made."""
+    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), Path())
+    if not there.is_dir():
+        raise ValueError(f"{key}={folder}: {there} is a file; expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{key}={folder}: {there} cannot be written to")
+
+
+def made(key: str, folder: Path) -> Path:
+    """The folder, made where it is not there yet. ValueError names the key where it cannot be."""
+    refuse_impossible(key, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{key}={folder} cannot be made: {error.strerror}") from None
+    return folder

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from seglight import mistakes
 from seglight.extras import lacking, needs
+from seglight.overrides import readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,14 +31,19 @@ def conf_dir() -> Path:
 
 
 def compose(*overrides: str, config_name: str = "train") -> DictConfig:
-    """The config that `python -m seglight.<config_name> OVERRIDES` composes.
+    """The config that `python -m seglight.<config_name> OVERRIDES` composes; each override is an argument of its own.
 
-    Raises hydra's own errors for an unknown option or key: their text lists what exists.
+    ValueError for an unknown option or key says what exists; TypeError for a list of overrides.
     """
-    with beside_hydras_own(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = hydra_compose(config_name, list(overrides), return_hydra_config=True)
+    typed = [readable(override) for override in overrides]
+    try:
+        with beside_hydras_own(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = hydra_compose(config_name, typed, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(mistakes.composition(error, conf_dir())) from error
     with open_dict(cfg):
         choices = cfg.pop("hydra").runtime.choices
+    check_kinds(cfg, config_name)
     return record_choices(cfg, choices)
 
 
@@ -56,8 +65,25 @@ def record_choices(cfg: DictConfig, choices: Any) -> DictConfig:
     return cfg
 
 
+def check_kinds(cfg: DictConfig, config_name: str = "train") -> None:
+    """ValueError where a key at the root of `conf/<config_name>.yaml` has another kind of value than its default."""
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / f"{config_name}.yaml"), resolve=False)
+    given: Any = OmegaConf.to_container(cfg, resolve=False)
+    for key, default in defaults.items():
+        value = given.get(key, default)
+        if isinstance(value, str) and "${" in value:
+            value = OmegaConf.select(cfg, key)
+        if isinstance(default, bool):
+            if not isinstance(value, bool) and key != "compile":  # which may be a backend's name
+                raise ValueError(f"{key}={value}: expected true or false")
+        elif isinstance(default, int) and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise ValueError(f"{key}={value}: expected a whole number, 0 or more")
+
+
 def resolve(cfg: DictConfig) -> DictConfig:
-    """A copy without interpolations: what a run directory keeps."""
+    """A copy without interpolations: what a run directory keeps. ValueError names every key without a value."""
+    if text := mistakes.missing(cfg):
+        raise ValueError(text)
     plain = OmegaConf.to_container(cfg, resolve=True)
     return OmegaConf.create(plain)  # type: ignore[return-value,arg-type]
 
@@ -69,22 +95,16 @@ def build_model(cfg: DictConfig) -> nn.Module:
 
 
 def build(cfg: DictConfig, key: str, **kwargs: Any) -> Any:
-    """Instantiates `cfg.<key>`; what goes wrong inside a target is raised as that error, not as Hydra's wrapper."""
+    """Instantiates `cfg.<key>`; what its target refuses is raised as one line with the config key."""
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    node = OmegaConf.select(cfg, key)
     try:
-        return instantiate(node, **kwargs)
+        return instantiate(OmegaConf.select(cfg, key), **kwargs)
     except InstantiationException as error:
         if package := lacking(error):
             raise ModuleNotFoundError(needs(option_of(cfg, str(error)), package)) from None
-        cause: BaseException | None = error.__cause__
-        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
-            cause = cause.__cause__
-        if isinstance(cause, ValueError | OSError | ModuleNotFoundError):
-            raise cause from None
-        raise
+        raise mistakes.instantiation(error, cfg, key) from None
 
 
 def option_of(cfg: DictConfig, text: str) -> str:
@@ -94,4 +114,4 @@ def option_of(cfg: DictConfig, text: str) -> str:
     return next((f"{part}={axes[part]}" for part in key.split(".") if part in axes), key)
 
 
-__all__ = ["AXES", "build", "build_model", "compose", "conf_dir", "record_choices", "resolve"]
+__all__ = ["AXES", "build", "build_model", "check_kinds", "compose", "conf_dir", "record_choices", "resolve"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from seglight.cli import run_command
+from seglight.cli import made, run_command
 
 log = logging.getLogger(__name__)
 
@@ -19,16 +19,17 @@ def dashboard(cfg: DictConfig) -> None:
     from seglight.config import AXES, build
     from seglight.results.wandb_page import workspace
 
-    unknown = sorted(set(cfg.group_by) - set(AXES))
+    axes = [cfg.group_by] if isinstance(cfg.group_by, str) else list(cfg.group_by or [])
+    unknown = sorted(set(axes) - set(AXES))
     if unknown:
         raise ValueError(f"group_by={unknown}: expected axes, which are {', '.join(AXES)}")
     entity = cfg.entity or ("" if cfg.out else own_entity())
-    page = workspace(entity, cfg.project, cfg.name, list(build(cfg, "data").classes), list(cfg.group_by), cfg.sweep)
+    page = workspace(entity, cfg.project, cfg.name, list(build(cfg, "data").classes), axes, cfg.sweep)
     if cfg.out:
         path = Path(cfg.out)
         if path.is_dir():
             raise ValueError(f"out={cfg.out}: it is a folder; the name of a file is needed")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made("out", path.parent)
         path.write_text(page._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n")
         log.info("wrote: %s", path)
     else:

@@ -6,13 +6,10 @@ import csv
 import json
 import logging
 import math
-import sys
-from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
-from seglight.cli import run_command
+from seglight.cli import CommandLine, run_command
 
 log = logging.getLogger(__name__)
 
@@ -62,22 +59,17 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     return task.scores
 
 
-def with_run_data(arguments: list[str]) -> None:
+def with_run_data(line: CommandLine) -> None:
     """Offers the data of the run that `run=PATH` names as the option `data=run`, evaluate.yaml's default."""
     from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
 
-    paths = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
-    node: Any = {"split": "???"}
-    if paths and (Path(paths[-1]) / "config.yaml").is_file():
-        node = OmegaConf.load(Path(paths[-1]) / "config.yaml").data
-    ConfigStore.instance().store(name="run", node=node, group="data")
+    from seglight.runs.run import find_run
 
-
-def main() -> None:
-    with_run_data(sys.argv[1:])
-    run_command("evaluate", evaluate)
+    path = line.value("run")
+    if path is None:
+        raise ValueError("run=... is needed: the folder of a run")
+    ConfigStore.instance().store(name="run", node=find_run(path).cfg.data, group="data")
 
 
 if __name__ == "__main__":
-    main()
+    run_command("evaluate", evaluate, with_run_data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from seglight.cli import run_command
+from seglight.cli import made, refuse_impossible, run_command
 
 if TYPE_CHECKING:
     from seglight.data.source import Archive, Source
@@ -24,8 +24,10 @@ def fetch(cfg: DictConfig) -> Path:
     if cfg.format == "litdata" and "://" in cfg.chunks:
         raise ValueError(f"chunks={cfg.chunks}; expected a folder: copy it to the object store afterwards")
     root = Path(cfg.root).expanduser()
+    refuse_impossible("root", root)
     data = data_under(root, cfg)
     source = getattr(data, "source", None)
+    where, wrote = Path(data.root or root), False
     if is_there(data):
         log.info("data=%s is there: %s", data.name, data.root or "drawn from a seed, no files")
     elif source is None:
@@ -34,13 +36,15 @@ def fetch(cfg: DictConfig) -> Path:
         log.info("data=%s\n  from     %s\n  licence  %s", data.name, source.home, source.licence)
         get(data.name, source, root, cfg)
         data.prepare()  # the layout is what it should be
-    where = Path(data.root or root)
+        wrote = True
     if cfg.format == "litdata":
         from seglight.data.streaming import write_chunks
 
-        where = Path(cfg.chunks)
-        write_chunks(data, list(cfg.splits or dict.fromkeys((data.train_split, data.split))), where)
-    log.info("wrote: %s", where)
+        where, wrote = made("chunks", Path(cfg.chunks)), True
+        asked = [cfg.splits] if isinstance(cfg.splits, str) else cfg.splits
+        write_chunks(data, list(asked or dict.fromkeys((data.train_split, data.split))), where)
+    if wrote:
+        log.info("wrote: %s", where)
     return where
 
 

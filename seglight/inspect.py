@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.cli import run_command
+from seglight.cli import made, run_command
 
 if TYPE_CHECKING:
     from seglight.models.anatomy import Part
@@ -21,9 +22,13 @@ def inspect(cfg: DictConfig) -> None:
     from seglight.config import build
     from seglight.models.anatomy import anatomy
 
-    if isinstance(cfg.size, int):
-        cfg.size = [cfg.size, cfg.size]
+    sides = [cfg.size, cfg.size] if isinstance(cfg.size, int) else cfg.size
+    sized = isinstance(sides, Sequence) and not isinstance(sides, str) and len(sides) == 2
+    if not sized or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"size={cfg.size}: expected a number of pixels, or [height,width]")
+    cfg.size = list(sides)
     if cfg.grid:
+        made("grid", Path(cfg.grid).parent)
         from seglight.sweeps.grid import write_grid
 
         write_grid(Path(cfg.grid), tuple(cfg.size))
@@ -35,6 +40,10 @@ def inspect(cfg: DictConfig) -> None:
         write_families(Path(cfg.families))
         log.info("wrote: %s", cfg.families)
         return
+    path = Path(cfg.picture)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ValueError(f"picture={path}: expected a name that ends in .png, .jpg or .webp")
+    made("picture", path.parent)
     if OmegaConf.select(cfg, "encoder.weights") is not None:
         cfg.encoder.weights = None  # numbers alone need no download
     net = build(cfg, "net")
@@ -52,8 +61,6 @@ def inspect(cfg: DictConfig) -> None:
         )
     if hasattr(net.decoder, "classifications"):
         log.info(f"classifications per image: {net.decoder.classifications(*cfg.size):,}")
-    path = Path(cfg.picture)
-    path.parent.mkdir(parents=True, exist_ok=True)
     from seglight.models.picture import draw
 
     draw(parts, tuple(cfg.size)).save(path)

@@ -8,70 +8,110 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from seglight.cli import run_command
+from seglight.cli import CommandLine, refuse_impossible, run_command
+from seglight.overrides import quoted
 from seglight.ranks.environment import rank, started_by_others
 from seglight.ranks.rendezvous import Meeting
 from seglight.runs.credentials import refuse_typed_secrets
 from seglight.sweeps import register
 
 
-def train(cfg: DictConfig, meeting: Meeting | None = None) -> float:
-    """One run; returns val/miou. In a sweep a failed job is recorded and NaN, so that the next one starts."""
+def train(cfg: DictConfig, changes: list[str], meeting: Meeting | None = None) -> float:
+    """One run; returns val/miou. `changes` are the overrides of a run that is resumed.
+
+    In a sweep a failed job is recorded and NaN, so that the next one starts.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from seglight.config import record_choices, resolve
+    from seglight.config import record_choices
     from seglight.runs.run import Run
     from seglight.sweeps.job_process import try_run
     from seglight.training.job import train_run
 
     hydra: Any = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
     if cfg.resume:
-        run = Run.resume(cfg.resume, [o for o in overrides if not o.startswith("resume=")])
+        run = Run.resume(cfg.resume, changes, check)
     else:
         if hydra.mode == RunMode.MULTIRUN:
             cfg.sweep = cfg.sweep or Path(hydra.sweep.dir).resolve().name
-        run = Run.create(Path(hydra.runtime.output_dir), resolve(record_choices(cfg, hydra.runtime.choices)), overrides)
+        cfg = record_choices(cfg, hydra.runtime.choices)
+        run = Run.create(Path(hydra.runtime.output_dir), cfg, list(hydra.overrides.task))
     if meeting:
         meeting.say(run.path)
     return try_run(run) if hydra.mode == RunMode.MULTIRUN else train_run(run)
 
 
+def check(cfg: DictConfig) -> None:
+    """ValueError where a changed config cannot be; what takes long to build is left out."""
+    from seglight.config import build
+
+    for key in ("data", "loss", "optim", "schedule", "freeze"):
+        build(cfg, key)
+
+
 def main() -> None:
     meeting = None
-    try:
-        refuse_typed_secrets(sys.argv[1:])
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    for argument in sys.argv[1:]:
-        key, _, value = argument.partition("=")
-        if key in ("hydra.run.dir", "hydra.sweep.dir") and Path(value).is_file():
-            sys.exit(f"error: {argument}: it is a file; a folder is needed")
-    resumed, resumed_sweep = typed("resume"), typed("resume_sweep")
-    if resumed and {"-m", "--multirun"} & set(sys.argv):
-        sys.exit("error: resume=RUN continues one run, without -m; resume_sweep=FOLDER those of a sweep")
     if started_by_others():
         meeting = Meeting()
         if rank() > 0:
             join(meeting)
             return
+    changes: list[str] = []
     try:
-        if resumed_sweep:
-            sys.argv[1:] = ["-m", *sys.argv[1:], "hydra/sweeper=resume", f"hydra.sweep.dir={resumed_sweep}"]
-        if resumed:
-            in_its_folder(resumed)
-        register()
-        run_command("train", lambda cfg: train(cfg, meeting))
+        run_command(
+            "train", lambda cfg: train(cfg, changes, meeting), lambda line: changes.extend(prepare(line, meeting))
+        )
     finally:
         if meeting:
             meeting.say(None)
 
 
-def typed(key: str) -> str | None:
-    """What the command line gives a key; None where that is nothing, or null."""
-    given = [argument.removeprefix(f"{key}=") for argument in sys.argv[1:] if argument.startswith(f"{key}=")]
-    return given[-1] if given and given[-1] != "null" else None
+def prepare(line: CommandLine, meeting: Meeting | None) -> list[str]:
+    """Looks at the command line before Hydra makes a folder; returns what it changes in a run that is resumed.
+
+    Hydra would look for the changed keys in the default config, which may have other groups than the run.
+    """
+    refuse_typed_secrets(line.overrides)
+    for key in ("hydra.run.dir", "hydra.sweep.dir"):
+        if path := line.value(key):
+            refuse_impossible(key, Path(path))
+    run, sweep = line.value("resume"), line.value("resume_sweep")
+    register()
+    if not run and not sweep:
+        return []
+    key, folder = ("resume", str(run)) if run else ("resume_sweep", str(sweep))
+    if run and (line.sweeps or line.study or sweep):
+        raise ValueError("resume=RUN continues one run, without -m or -cn; resume_sweep=FOLDER those of a sweep")
+    place = "hydra.run.dir" if run else "hydra.sweep.dir"
+    if line.value(place) is not None:
+        raise ValueError(f"{key}={folder} continues in its own folder: leave {place} out")
+    hydras = [override for override in line.overrides if override.startswith(("hydra.", "hydra/"))]
+    own = (f"{key}=", "hydra.", "hydra/")
+    changes = [override for override in line.overrides if not override.startswith(own)]
+    line.overrides = [f"{key}={quoted(folder)}", *hydras, f"{place}={quoted(folder)}"]
+    if run:
+        say_if_finished(folder, changes, meeting)
+        return changes
+    line.overrides += ["hydra/sweeper=resume", f"hydra.sweeper.changes=[{','.join(map(quoted, changes))}]"]
+    if not line.sweeps:
+        line.flags.append("-m")
+    return []
+
+
+def say_if_finished(path: str, changes: list[str], meeting: Meeting | None) -> None:
+    """Ends the program where a run has nothing left to train; ValueError where it cannot go on as the changes ask."""
+    from seglight.runs.resume import Finished, plan
+
+    try:
+        plan(path, changes, check)
+    except Finished as finished:
+        if any(not change.startswith("trust=") for change in changes):
+            raise
+        if meeting:
+            meeting.say(Path(path))
+        print(f"{finished}\nrun: {path}")
+        sys.exit(0)
 
 
 def join(meeting: Meeting) -> None:
@@ -79,21 +119,12 @@ def join(meeting: Meeting) -> None:
     path = meeting.hear()
     if path is None:
         sys.exit(1)  # rank 0 says why
-    from seglight.runs.run import Run
+    from seglight.runs.run import DONE, Run
     from seglight.training.worker import take_part
 
-    take_part(Run(path))
-
-
-def in_its_folder(path: str) -> None:
-    """A resumed run goes on in its own folder; what is no run is refused before Hydra makes a folder of it."""
-    from seglight.runs.run import find_run
-
-    try:
-        find_run(path)
-    except FileNotFoundError as error:
-        sys.exit(f"error: {error}")
-    sys.argv.append(f"hydra.run.dir={path}")
+    run = Run(path)
+    if run.summary["status"] not in DONE:  # else there was nothing left to train
+        take_part(run)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ NAMES = re.compile(
     r"(^|[_.-])((api|access|secret|private)_?key(_?id)?|key|secrets?|tokens?|password|passwd|credentials?)$",
     re.IGNORECASE,
 )
+# Keys with other meanings too (encoder.pos_token=cls, module.primary_key=id): their value decides.
+AMBIGUOUS = re.compile(r"(^|[_.-])(key|tokens?)$", re.IGNORECASE)
+SURE = re.compile(r"(api|access|secret|private)_?key$", re.IGNORECASE)
+PREFIX = re.compile(r"\b(hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abprs]-|AKIA|AIza|ya29\.|eyJ|pypi-|wandb_v\d)")
+RANDOM = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PASSWORDS = re.compile(r"(^|[_.-])(secrets?|password|passwd)$", re.IGNORECASE)
 SNAKE = re.compile(r"(?<=[a-z])(?=[A-Z])")  # apiToken is api_Token
 IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")  # user:password@
@@ -44,6 +49,14 @@ def refuse(values: Iterable[tuple[str, Any]], environment: Mapping[str, str]) ->
         name = next((name for name, secret in secrets.items() if secret in text), None)
         if name is not None:
             raise ValueError(f"{key} holds the value of ${name}; {advice}")
-        names = NAMES if isinstance(value, str) else PASSWORDS  # num_tokens=4 is none
-        if names.search(SNAKE.sub("_", key)) or IN_ADDRESS.search(text):
+        if is_named_secret(SNAKE.sub("_", key), value) or IN_ADDRESS.search(text):
             raise ValueError(f"{key} holds a key or password; {advice} (WANDB_API_KEY, AWS_PROFILE, ...)")
+
+
+def is_named_secret(key: str, value: Any) -> bool:
+    """Whether a key is named like a secret, and the value is no word or number that such a name may hold as well."""
+    if not isinstance(value, str):
+        return bool(PASSWORDS.search(key))  # num_tokens=4 is none
+    if AMBIGUOUS.search(key) and not SURE.search(key):
+        return bool(PREFIX.search(value) or RANDOM.search(value))
+    return bool(NAMES.search(key))

@@ -6,7 +6,7 @@ import fcntl
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from seglight.config import check_kinds, resolve
 from seglight.runs.atomic import remove_partial, written_whole
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """A run directory: `config.yaml`, `overrides.yaml`, `summary.json`, `checkpoints/`, `predictions/`."""
+    """A run directory: its configs and overrides as YAML, `summary.json`, `checkpoints/`, `predictions/`."""
 
     def __init__(self, path: str | Path, checkpoint: str = "best") -> None:
         self.path = Path(path)
@@ -34,46 +35,50 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, cfg: DictConfig, overrides: list[str]) -> Run:
-        """Makes the directory and writes what the run is going to be. ValueError where another run lies there."""
+        """Makes the directory and writes what the run is going to be: `cfg` as composed, and resolved.
+
+        ValueError where another run lies there, where a key has no value, and where the config holds a secret.
+        """
+        from seglight.runs.composed import portable
         from seglight.runs.credentials import refuse_secrets
 
-        refuse_secrets(cfg)
+        resolved = resolve(cfg)
+        check_kinds(resolved)
+        refuse_secrets(resolved)
         run = cls(path)
         (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         with run.locked():  # not under another process's feet
             if run.checkpoint_path("last").is_file():
                 text = f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one"
                 raise ValueError(text)
-            run.write_yaml("overrides.yaml", OmegaConf.create(overrides))
+            run.write_yaml("overrides.yaml", overrides)
+            run.write_yaml("composed.yaml", portable(cfg, resolved))
             run.write_summary({"status": "waiting"})
-            run.write_yaml("config.yaml", cfg)  # the last one: it makes the folder a run
+            run.write_yaml("config.yaml", resolved)  # the last one: it makes the folder a run
         return run
 
     @classmethod
-    def resume(cls, path: str | Path, overrides: list[str]) -> Run:
+    def resume(cls, path: str | Path, overrides: list[str], check: Callable[[DictConfig], None] | None = None) -> Run:
         """A run that goes on from its last checkpoint, or starts again where it has none yet.
 
-        `key=value` overrides change its config and what follows from them; groups and the network stay as they were.
-        `trust=true` is as `load_run`'s.
+        `key=value` overrides change its config and what is made from those keys; groups, the network and the images
+        stay as they were. `trust=true` is as `load_run`'s. check: raises ValueError where the changed config cannot
+        be. Nothing is written before all is known to be good. Finished where nothing is left to train.
         """
         from seglight.runs.checkpoint import replace_damaged
-        from seglight.runs.credentials import refuse_secrets
-        from seglight.runs.resume import change
+        from seglight.runs.resume import plan
 
-        run = load_run(path, trust="trust=true" in overrides)
-        cfg = run.cfg
-        changes = [o for o in overrides if not o.startswith("trust=")]
-        change(cfg, run.overrides, changes, f"resume={path}")
-        cfg.resume = str(path)
-        refuse_secrets(cfg)
+        run, composed, cfg, changes = plan(path, overrides, check)
         with run.locked():
             for folder in (run.path, run.path / "checkpoints"):
                 remove_partial(folder)
             replace_damaged(run.checkpoint_path("last"), run.checkpoint_path("best"))
+            if composed is not None:
+                run.write_yaml("composed.yaml", composed)
+            run.write_yaml("overrides.yaml", [*run.overrides, *changes])
             run.write_yaml("config.yaml", cfg)
-            run.write_yaml("overrides.yaml", OmegaConf.create([*run.overrides, *changes]))
             run.update_summary(status="waiting", error=None)
-        return run
+        return cls(run.path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -92,14 +97,23 @@ class Run:
 
     @cached_property
     def overrides(self) -> list[str]:
-        """The command line's overrides."""
+        """The command line's overrides, as they were typed."""
         path = self.path / "overrides.yaml"
-        return list(read_yaml(path)) if path.is_file() else []
+        try:
+            typed = yaml.safe_load(path.read_text()) if path.is_file() else []
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        if not isinstance(typed, list):
+            raise ValueError(f"{path}: expected a list of overrides")
+        return [str(override) for override in typed]
 
-    def write_yaml(self, name: str, cfg: Any) -> None:
-        """Writes config.yaml or overrides.yaml whole."""
+    def write_yaml(self, name: str, content: DictConfig | list[str]) -> None:
+        """Writes a config, or the list of overrides, whole."""
         with written_whole(self.path / name) as file:
-            OmegaConf.save(cfg, file)
+            if isinstance(content, list):
+                yaml.safe_dump(content, file, allow_unicode=True, width=10**6)
+            else:
+                OmegaConf.save(content, file)
 
     @property
     def summary(self) -> dict[str, Any]:

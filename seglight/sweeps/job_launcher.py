@@ -67,7 +67,7 @@ class JobLauncher(Launcher):
 
     def plan(self, number: int, overrides: list[str]) -> Path:
         """Makes the run directory of a job that has yet to start."""
-        from seglight.config import record_choices, resolve
+        from seglight.config import record_choices
         from seglight.runs.run import Run
 
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
@@ -79,7 +79,7 @@ class JobLauncher(Launcher):
         with open_dict(cfg):
             cfg.sweep = cfg.get("sweep") or Path(cfg.hydra.sweep.dir).resolve().name
             del cfg["hydra"]
-        Run.create(path, resolve(record_choices(cfg, choices)), filter_overrides(overrides))  # type: ignore[arg-type]
+        Run.create(path, record_choices(cfg, choices), filter_overrides(overrides))  # type: ignore[arg-type]
         return path
 
     def train(self, paths: Sequence[Path]) -> None:

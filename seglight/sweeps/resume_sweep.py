@@ -15,7 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class ResumeSweep(Sweeper):
-    """Failed, interrupted and never started jobs go on in their folders, from their checkpoints where they have one."""
+    """Failed, interrupted and never started jobs go on in their folders, from their checkpoints where they have one.
+
+    changes: overrides for each of them.
+    """
+
+    def __init__(self, changes: list[str]) -> None:
+        self.changes = list(changes)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
@@ -30,7 +36,7 @@ class ResumeSweep(Sweeper):
 
         if not hasattr(self.launcher, "train"):
             raise SystemExit("error: resume_sweep needs one of seglight's own launchers")
-        overrides = [argument for argument in arguments if not argument.startswith("resume_sweep=")]
+        overrides = self.changes
         assert self.config is not None
         folder, paths, left = Path(self.config.resume_sweep), [], 0
         runs = sweep_runs(folder)
