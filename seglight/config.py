@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,11 +41,14 @@ def compose(*overrides: str, config_name: str = "train") -> DictConfig:
         with beside_hydras_own(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = hydra_compose(config_name, typed, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(mistakes.composition(error, conf_dir())) from error
+        several = next((text for text in overrides if re.search(r"=\S+ +[\w./+~@]+=", text)), None)
+        hint = f"{several}: each override is an argument of its own; " if several else ""
+        raise ValueError(hint + mistakes.composition(error, conf_dir())) from error
     with open_dict(cfg):
         choices = cfg.pop("hydra").runtime.choices
+    record_choices(cfg, choices)
     check_kinds(cfg, config_name)
-    return record_choices(cfg, choices)
+    return cfg
 
 
 @contextmanager
@@ -70,13 +74,15 @@ def check_kinds(cfg: DictConfig, config_name: str = "train") -> None:
     defaults: Any = OmegaConf.to_container(OmegaConf.load(conf_dir() / f"{config_name}.yaml"), resolve=False)
     given: Any = OmegaConf.to_container(cfg, resolve=False)
     for key, default in defaults.items():
+        if not isinstance(default, int):
+            continue
         value = given.get(key, default)
         if isinstance(value, str) and "${" in value:
             value = OmegaConf.select(cfg, key)
         if isinstance(default, bool):
             if not isinstance(value, bool) and key != "compile":  # which may be a backend's name
                 raise ValueError(f"{key}={value}: expected true or false")
-        elif isinstance(default, int) and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ValueError(f"{key}={value}: expected a whole number, 0 or more")
 
 

@@ -31,7 +31,7 @@ def train(cfg: DictConfig, changes: list[str], meeting: Meeting | None = None) -
 
     hydra: Any = HydraConfig.get()
     if cfg.resume:
-        run = Run.resume(cfg.resume, changes, check)
+        run = Run.resume(cfg.resume, changes)
     else:
         if hydra.mode == RunMode.MULTIRUN:
             cfg.sweep = cfg.sweep or Path(hydra.sweep.dir).resolve().name
@@ -40,14 +40,6 @@ def train(cfg: DictConfig, changes: list[str], meeting: Meeting | None = None) -
     if meeting:
         meeting.say(run.path)
     return try_run(run) if hydra.mode == RunMode.MULTIRUN else train_run(run)
-
-
-def check(cfg: DictConfig) -> None:
-    """ValueError where a changed config cannot be; what takes long to build is left out."""
-    from seglight.config import build
-
-    for key in ("data", "loss", "optim", "schedule", "freeze"):
-        build(cfg, key)
 
 
 def main() -> None:
@@ -104,7 +96,7 @@ def say_if_finished(path: str, changes: list[str], meeting: Meeting | None) -> N
     from seglight.runs.resume import Finished, plan
 
     try:
-        plan(path, changes, check)
+        plan(path, changes)
     except Finished as finished:
         if any(not change.startswith("trust=") for change in changes):
             raise

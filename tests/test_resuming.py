@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 import seglight
-from seglight.config import resolve
 from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.run import Run
 from seglight.training.fit import fit
@@ -17,10 +17,23 @@ OPTIONS = (*QUICK, "schedule=constant", "optim=sgd", "predictions=0")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    made = Run.create(tmp_path / "run", resolve(seglight.compose(*OPTIONS)), list(OPTIONS))
+def begun(tmp_path: Path) -> Run:
+    """A run that has its directory and has not trained yet."""
+    return Run.create(tmp_path / "run", seglight.compose(*OPTIONS), list(OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Run.create(tmp_path_factory.mktemp("trained") / "run", seglight.compose(*OPTIONS), list(OPTIONS))
     fit(made)
-    return Run(made.path)
+    made.update_summary(status="completed")
+    return made.path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    """A run that has trained its one epoch."""
+    return Run(shutil.copytree(trained, tmp_path / "run"))
 
 
 def test_a_changed_rate_counts_from_the_next_step_on(run: Run) -> None:
@@ -34,7 +47,11 @@ def test_a_changed_rate_counts_from_the_next_step_on(run: Run) -> None:
     assert (after["lr"], after["weight_decay"]) == (1e-5, 0.5)
 
 
-def test_what_was_derived_from_a_key_changes_with_it(run: Run) -> None:
+@pytest.mark.parametrize("made", ["today", "before composed.yaml was kept"])
+def test_what_was_derived_from_a_key_changes_with_it(made: str, begun: Run) -> None:
+    run = begun
+    if made != "today":
+        (run.path / "composed.yaml").unlink()
     resumed = Run.resume(run.path, ["data.crop_size=48"])
     assert resumed.cfg.data.augment.transforms[0].size == resumed.cfg.augment.transforms[0].size == 48
     assert resumed.cfg.trainer.max_epochs == 1
@@ -43,10 +60,47 @@ def test_what_was_derived_from_a_key_changes_with_it(run: Run) -> None:
     assert back.cfg.data.augment.transforms[0].size == back.cfg.data.crop_size == 64
 
 
+def test_a_key_typed_as_another_one_keeps_following_it(tmp_path: Path) -> None:
+    typed = [*OPTIONS, "data.eval_batch_size=${data.batch_size}", "+note=${oc.env:HOME}"]
+    run = Run.create(tmp_path / "a=b, (c) $d", seglight.compose(*typed), typed)
+    assert Run(run.path).overrides == typed
+    assert "oc.env" not in (run.path / "composed.yaml").read_text()
+    assert Run.resume(run.path, ["data.batch_size=2"]).cfg.data.eval_batch_size == 2
+    resumed = Run.resume(run.path, ["augment.transforms.0.scale=[0.9,1.1]"])
+    assert resumed.cfg.data.augment.transforms[0].scale == [0.9, 1.1]
+
+
+def test_a_study_whose_options_come_from_its_primary_config_is_resumed_from_what_it_composed(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", seglight.compose(*QUICK, "optim=fcn_paper", "augment=none"), ["seed=0"])
+    resumed = Run.resume(run.path, ["optim.lr=0.5", "data.eval_batch_size=2"])
+    assert (resumed.cfg.optim.lr, resumed.cfg.optim.bias_lr) == (0.5, run.cfg.optim.bias_lr)
+    assert resumed.cfg.augment == run.cfg.augment
+
+
+def test_an_edited_config_counts(begun: Run, caplog: pytest.LogCaptureFixture) -> None:
+    text = (begun.path / "config.yaml").read_text()
+    (begun.path / "config.yaml").write_text(text.replace("predictions: 0", "predictions: 3"))
+    resumed = Run.resume(begun.path, ["data.batch_size=2"])
+    assert (resumed.cfg.predictions, resumed.cfg.data.batch_size) == (3, 2)
+    assert "values that were made from them do not" in caplog.text
+
+
+@pytest.mark.parametrize("changes", [[], ["trainer.max_epochs=1"], ["optim.lr=0.5"], ["optim.lr=-1"], ["optim.lr=x"]])
+def test_a_finished_run_that_is_asked_for_no_more_stays_as_it_is(changes: list[str], run: Run) -> None:
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    says = r"has finished its 1 epoch; trainer.max_epochs=2 would go on" if "-1" not in str(changes) else r"optim.lr=-1"
+    with pytest.raises(ValueError, match=r"optim\.lr=x" if "optim.lr=x" in changes else says):
+        Run.resume(run.path, changes)
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+
+
 def test_the_command_line_changes_a_key_of_a_run_and_of_a_sweep(run: Run, command: Command) -> None:
     answer = command("train", f"resume={run.path}", "trainer.max_epochs=2")
     assert answer.returncode == 0, answer.stderr
     assert Run(run.path).summary["epochs"] == 2
+    answer = command("train", f"resume={run.path}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == f"{run.path} has finished its 2 epochs; trainer.max_epochs=3 would go on\nrun: {run.path}\n"
     run.update_summary(status="failed")
     answer = command("train", f"resume_sweep={run.path.parent}", "trainer.max_epochs=3")
     assert answer.returncode == 0, answer.stderr
@@ -60,10 +114,16 @@ def test_the_command_line_changes_a_key_of_a_run_and_of_a_sweep(run: Run, comman
         ("model=fcn8s", "a resumed run keeps its model"),
         ("seed=3", "a resumed run keeps its seed"),
         ("encoder.channels=[8,8]", "a resumed run keeps its network"),
+        ("data.train_images=5", "a resumed run keeps its images and their split"),
+        ("data.split=test", "a resumed run keeps its images and their split"),
         ("optim.leaning_rate=1", "optim.leaning_rate"),
+        ("optim.lrr=1", "did you mean optim.lr"),
+        ("predictions=-3", "predictions=-3: expected a whole number"),
+        ("loss._target_=os.system", "loss._target_=os.system"),
     ],
 )
-def test_what_cannot_change_is_refused_and_nothing_is_written(override: str, says: str, run: Run) -> None:
+def test_what_cannot_change_is_refused_and_nothing_is_written(override: str, says: str, begun: Run) -> None:
+    run = begun
     before = (run.path / "config.yaml").read_text()
     with pytest.raises(ValueError, match=says):
         Run.resume(run.path, [override])

@@ -18,7 +18,7 @@ from seglight.config import conf_dir, resolve
 from seglight.data.cityscapes import Cityscapes
 from seglight.data.shapes import Shapes
 from seglight.runs.checkpoint import read_checkpoint
-from seglight.runs.credentials import refuse_secrets
+from seglight.runs.credentials import refuse_secrets, refuse_typed_secrets
 from seglight.runs.run import Run
 from seglight.runs.trust import known_targets
 from tests.conftest import QUICK, Command
@@ -55,6 +55,31 @@ def test_a_target_that_is_not_seglights_needs_trust(key: str, value: Any, run: P
     with pytest.raises(ValueError, match=r"config\.yaml: \S*_target_=.* is no target of seglight's own .*trust=true"):
         seglight.load_run(with_change(run, key, value))
     assert seglight.load_run(run, trust=True).path == run
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("overrides.yaml", "- loss._target_=builtins.print\n", None),
+        ("composed.yaml", "loss: {_target_: builtins.print}\n", None),
+        ("composed.yaml", "leak: ${oc.env:HOME}\n", "composed.yaml: leak=.* would be filled in from this machine"),
+        ("composed.yaml", "leak: '${oc.select:${oc.env:HOME}}'\n", "would be filled in from this machine"),
+    ],
+)
+def test_no_file_of_a_foreign_run_changes_what_is_built(file: str, text: str, says: str | None, run: Path) -> None:
+    if file == "overrides.yaml":
+        (run / "composed.yaml").unlink()
+        (run / file).write_text(text)
+    else:
+        whole = OmegaConf.merge(OmegaConf.load(run / file), OmegaConf.create(text))
+        (run / file).write_text(OmegaConf.to_yaml(whole))
+    before = Run(run).cfg
+    if says:
+        with pytest.raises(ValueError, match=says):
+            Run.resume(run, ["data.batch_size=2"])
+    else:
+        assert Run.resume(run, ["data.batch_size=2"]).cfg.loss == before.loss
+    assert "HOME" not in (run / "config.yaml").read_text()
 
 
 @pytest.mark.parametrize(("name", "argument"), [("evaluate", "run"), ("train", "resume")])
@@ -147,6 +172,9 @@ def test_a_prediction_stays_in_its_folder(name: str, tmp_path: Path) -> None:
     [
         (f"+logger.wandb.api_key={TOKEN}", "logger.wandb.api_key"),
         ("+data.hub_token=hf_abc", "data.hub_token"),
+        (f"+data.token={TOKEN}", "data.token"),
+        ("+data.key=3f2504e0-4f89-11d3-9a0c-0305e82c3301", "data.key"),
+        ("+data.password=open", "data.password"),
         (f"+note={TOKEN}", "note holds the value of $WANDB_API_KEY"),
         ("+note=${oc.env:WANDB_API_KEY}", "note holds the value of $WANDB_API_KEY"),
         ("data.root=https://me:hunter2@example.org/data", "data.root"),
@@ -166,6 +194,12 @@ def test_a_secret_in_a_config_is_refused_before_it_is_written(override: str, say
     assert TOKEN not in str(refused.value)
     assert not (tmp_path / "run").exists()
     refuse_secrets(seglight.compose(*QUICK), {"MONKEY": "unet_narrow", "CACHE_KEY": "unet_narrow"})
+
+
+@pytest.mark.parametrize("override", ["+encoder.pos_token=cls", "+data.primary_key=id", "+data.key=sample_id_2024_v2"])
+def test_a_word_is_no_secret(override: str) -> None:
+    refuse_typed_secrets([override])
+    refuse_secrets(seglight.compose(*QUICK, override))
 
 
 def test_no_token_of_the_environment_is_in_a_run_directory(command: Command, tmp_path: Path) -> None:

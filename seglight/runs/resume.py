@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from seglight import mistakes
-from seglight.config import check_kinds, compose, conf_dir, resolve
+from seglight.config import build, check_kinds, compose, conf_dir, resolve
 from seglight.overrides import parsed, readable
 from seglight.runs.composed import check_references, is_reference, portable
 from seglight.runs.credentials import refuse_secrets
@@ -66,6 +66,8 @@ def plan(
     refuse_secrets(cfg)
     if not trust:
         check_targets(cfg, run.path / "config.yaml")  # the last word on what will be built
+    for key in ("data", "loss", "optim", "schedule", "freeze") if changes else ():
+        build(cfg, key)  # says what is wrong with its values; the network, which cannot change, would take long
     if changes and check:
         check(cfg)
     refuse_no_work(run, cfg, changes)
