@@ -28,10 +28,11 @@ def train(cfg: DictConfig, changes: list[str], meeting: Meeting | None = None) -
     from seglight.runs.run import Run
     from seglight.sweeps.job_process import try_run
     from seglight.training.job import train_run
+    from seglight.training.validate import validate
 
     hydra: Any = HydraConfig.get()
     if cfg.resume:
-        run = Run.resume(cfg.resume, changes)
+        run = Run.resume(cfg.resume, changes, validate)
     else:
         if hydra.mode == RunMode.MULTIRUN:
             cfg.sweep = cfg.sweep or Path(hydra.sweep.dir).resolve().name
@@ -94,9 +95,10 @@ def prepare(line: CommandLine, meeting: Meeting | None) -> list[str]:
 def say_if_finished(path: str, changes: list[str], meeting: Meeting | None) -> None:
     """Ends the program where a run has nothing left to train; ValueError where it cannot go on as the changes ask."""
     from seglight.runs.resume import Finished, plan
+    from seglight.training.validate import validate
 
     try:
-        plan(path, changes)
+        plan(path, changes, validate)
     except Finished as finished:
         if any(not change.startswith("trust=") for change in changes):
             raise
@@ -111,7 +113,8 @@ def join(meeting: Meeting) -> None:
     path = meeting.hear()
     if path is None:
         sys.exit(1)  # rank 0 says why
-    from seglight.runs.run import DONE, Run
+    from seglight.runs.run import Run
+    from seglight.runs.status import DONE
     from seglight.training.worker import take_part
 
     run = Run(path)

@@ -31,8 +31,10 @@ class ResumeSweep(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        from seglight.runs.resume import plan
         from seglight.runs.run import Run, sweep_runs
         from seglight.runs.status import DONE
+        from seglight.training.validate import validate
 
         if not hasattr(self.launcher, "train"):
             raise SystemExit("error: resume_sweep needs one of seglight's own launchers")
@@ -42,15 +44,15 @@ class ResumeSweep(Sweeper):
         runs = sweep_runs(folder)
         if not runs:
             raise SystemExit(f"error: resume_sweep={folder}: no runs are there")
-        for run in runs:
-            if run.summary["status"] in DONE:
-                continue
+        waiting = [run for run in runs if run.summary["status"] not in DONE]
+        if overrides:  # all can change, before one does
+            for run in waiting:
+                plan(run.path, overrides, validate)
+        for run in waiting:
             try:
-                Run.resume(run.path, overrides)
+                Run.resume(run.path, overrides, validate)
                 paths.append(run.path)
-            except ValueError as error:  # another process trains it, or has no such key
-                if overrides and "another process" not in str(error):
-                    raise SystemExit(f"error: {error}") from error
+            except ValueError as error:  # another process trains it
                 log.warning("left alone: %s", error)
                 left += 1
         done = len(runs) - len(paths) - left
