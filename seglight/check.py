@@ -134,7 +134,7 @@ def draw_samples(data: SegmentationData, reports: list[SplitReport], count: int,
     """A sheet of the first split's samples, evenly spread: augmented where an augmentation was chosen."""
     from seglight.data.dataset import SegmentationDataset
     from seglight.data.listing import spread
-    from seglight.data.sheet import sheet
+    from seglight.results.drawing import sheet
 
     report = reports[0]
     pairs = [reading.pair for reading in spread(report.good, count)]

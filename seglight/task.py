@@ -113,11 +113,13 @@ class SegmentationTask(L.LightningModule):
     def steps(self) -> tuple[int, int]:
         """Optimizer steps of the whole run, and of an epoch."""
         total = self.trainer.estimated_stepping_batches
-        if total == float("inf"):
-            raise ValueError("the learning rate's schedule needs the length of the run: set trainer.max_steps")
         self.trainer.fit_loop.setup_data()  # Lightning has not, where max_steps alone gives the total
         batches = self.trainer.num_training_batches
-        epoch = total if batches == float("inf") else -(-batches // self.trainer.accumulate_grad_batches)
+        endless = batches == float("inf")
+        if total == float("inf") or (endless and total < 1):
+            why = "the data has no length (an IterableDataset)" if endless else "no trainer.max_epochs is set"
+            raise ValueError(f"trainer.max_steps=N is needed, for the learning rate's schedule: {why}")
+        epoch = total if endless else -(-batches // self.trainer.accumulate_grad_batches)
         return max(int(total), 1), max(int(epoch), 1)
 
     # evaluation

@@ -21,7 +21,7 @@ ALLOWED = {
     "freeze": "values",
     "schedule": "values",
     "config": "extras mistakes overrides",
-    "results": "config",
+    "results": "config data",
     "ranks": "",
     "optim": "freeze values",
     "cli": "config extras mistakes overrides",

@@ -9,15 +9,14 @@ import lightning as L
 import numpy as np
 import torch.distributed as dist
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from seglight.callbacks.best import Best
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
+from seglight.results.drawing import overlay, side_by_side
 from seglight.runs.run import Run
 
-GAP = 4  # pixels between the panels
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # image [H, W, 3], mask and prediction [H, W]
 
 
@@ -53,7 +52,7 @@ class Predictions(L.Callback):
         self.examples = from_all_ranks(self.examples)
         if not trainer.is_global_zero:
             return
-        palette = np.asarray(getattr(trainer.datamodule, "palette", None) or voc_colours(pl_module.metrics.num_classes))
+        palette = getattr(trainer.datamodule, "palette", None) or voc_colours(pl_module.metrics.num_classes)
         folder = self.run.path / "predictions"
         folder.mkdir(exist_ok=True)
         for name, (image, mask, pred) in self.examples.items():
@@ -74,26 +73,3 @@ def from_all_ranks(examples: dict[str, Example]) -> dict[str, Example]:
         for name, example in filter(None, turn):
             gathered.setdefault(name, example)
     return gathered
-
-
-def overlay(
-    image: NDArray[np.uint8], mask: NDArray[Any], palette: NDArray[Any], alpha: float = 0.55
-) -> NDArray[np.uint8]:
-    """The mask's colours over a uint8 image [H, W, 3]; ignored pixels (255) stay as they are."""
-    colours = np.zeros((256, 3), np.float32)
-    colours[: len(palette)] = palette
-    blended = image * (1 - alpha) + colours[mask] * alpha
-    blended[mask == 255] = image[mask == 255]
-    pixels: NDArray[np.uint8] = blended.round().astype(np.uint8)
-    return pixels
-
-
-def side_by_side(panels: list[NDArray[np.uint8]], titles: tuple[str, ...]) -> Image.Image:
-    """One picture of equally large panels, each under its title."""
-    height, width = panels[0].shape[:2]
-    sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + 14), "white")
-    draw = ImageDraw.Draw(sheet)
-    for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
-        sheet.paste(Image.fromarray(panel), (i * (width + GAP), 14))
-        draw.text((i * (width + GAP) + 2, 1), title, fill="black")
-    return sheet

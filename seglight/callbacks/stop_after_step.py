@@ -23,6 +23,7 @@ from seglight.runs.run import Run
 
 log = logging.getLogger(__name__)
 
+MANY = 2**62  # batches of a loader that does not know its length
 EVERY = 10  # batches of an evaluation between two questions to the other ranks
 
 
@@ -44,7 +45,7 @@ class StopAfterStep(L.Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.listen(trainer)
-        self.common = common(int(sum(trainer.num_val_batches)), trainer)
+        self.common = common(int(min(sum(trainer.num_val_batches), MANY)), trainer)
 
     def listen(self, trainer: L.Trainer) -> None:
         """Takes the signals over from Lightning; outside training they end the run at once."""

@@ -47,6 +47,10 @@ class Augmentation:
         """Whether one of its transforms has an attribute of that name."""
         return any(hasattr(transform, name) for transform in leaves(self.pipeline))
 
+    def crops_to(self, size: tuple[int, int]) -> bool:
+        """Whether one of its transforms makes (h, w) of every image."""
+        return any(getattr(transform, "size", None) == size for transform in leaves(self.pipeline))
+
     def __call__(
         self, image: NDArray[np.uint8], mask: NDArray[np.uint8], key: tuple[int, int, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seglight.data.labels import IGNORE_INDEX, ColourLabels, Labels, MappedLabels
-from seglight.data.palette import voc_colours
-
-Colour = tuple[int, int, int]
+from seglight.data.palette import Colour, voc_colours
 
 
 @dataclass(frozen=True)
@@ -22,43 +20,56 @@ class ClassTable:
     labels: Labels
 
 
-def read_class_table(source: str | Path | Mapping[str, Any]) -> ClassTable:
+def read_class_table(source: str | Path | Mapping[str, Any], root: Path | None = None) -> ClassTable:
     """The table of a YAML file or mapping: `classes` (name, and id or ids, or colour or colours) and `ignore`.
+
+    A relative path is looked for from the working directory, else from `root`.
 
     With neither id nor colour a class is stored as its position. Classes that have ids may give a colour too, to be
     shown in. `ignore` lists ids or colours that are not scored; 255 always is.
     """
-    where, table = loaded(source)
+    where, table = loaded(source, root)
     rows = table.get("classes")
     if not isinstance(rows, Sequence) or not rows or isinstance(rows, str):
         raise ValueError(
             f"{where}: no `classes`; expected a list such as [{{name: road, id: 1}}, {{name: car, id: 2}}]"
         )
-    rows = [{"name": row} if isinstance(row, str) else dict(row) for row in rows]
+    rows = [{"name": row} if isinstance(row, str) else row for row in rows]
     for row in rows:
-        if "name" not in row or set(row) - {"name", "id", "ids", "colour", "colours"}:
+        if not isinstance(row, Mapping) or "name" not in row or set(row) - {"name", "id", "ids", "colour", "colours"}:
             raise ValueError(f"{where}: class {row}; expected name, and id, ids, colour or colours")
-    ignore = list(table.get("ignore") or ())
+        for key in ("ids", "colours"):
+            if not isinstance(row.get(key, []), list | tuple):
+                raise ValueError(f"{where}: class {row['name']} has {key} {row[key]}; expected a list")
+    ignore = table.get("ignore") or ()
+    if not isinstance(ignore, list | tuple):
+        raise ValueError(f"{where}: ignore {ignore}; expected a list of ids or colours")
     by_id = any("id" in row or "ids" in row for row in rows)
     by_colour = not by_id and any("colour" in row or "colours" in row for row in rows)
     labels = colour_labels(rows, ignore, where) if by_colour else id_labels(rows, ignore, where)
     shown = voc_colours(len(rows))
-    palette = tuple(first_colour(row) or shown[index] for index, row in enumerate(rows))
+    palette = tuple(first_colour(row, where) or shown[index] for index, row in enumerate(rows))
     return ClassTable(tuple(str(row["name"]) for row in rows), palette, labels)
 
 
-def loaded(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def loaded(source: str | Path | Mapping[str, Any], root: Path | None) -> tuple[str, Mapping[str, Any]]:
     """Where the table is from, for messages, and its content."""
     if isinstance(source, Mapping):
         return "data.class_table", source
-    from omegaconf import OmegaConf
+    import yaml
 
+    if not isinstance(source, str | Path):
+        raise ValueError(f"data.class_table={source}: a YAML file, or a mapping with `classes`, is needed")
+    given = Path(source).expanduser()
+    places = [given.absolute(), *([(root / given).absolute()] if root is not None and not given.is_absolute() else [])]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        looked = " and ".join(map(str, dict.fromkeys(places)))
+        raise FileNotFoundError(f"data.class_table={source}: no such file; looked for {looked}; a YAML file is needed")
     try:
-        table = OmegaConf.to_container(OmegaConf.load(Path(source).expanduser()))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{source}: no such file; expected a class table in YAML") from None
-    except Exception as error:
-        raise ValueError(f"{source}: cannot be read as YAML ({error})") from None
+        table = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(table, Mapping):
         raise ValueError(f"{source}: holds a {type(table).__name__}; expected a mapping with `classes`")
     return str(source), {str(key): value for key, value in table.items()}
@@ -70,14 +81,14 @@ def id_labels(rows: Sequence[Mapping[str, Any]], ignore: Sequence[Any], where: s
     used: dict[int, str] = {}
     for index, row in enumerate(rows):
         for stored in row.get("ids") or [row.get("id", index)]:
-            if stored in used:
+            if whole_number(stored, where) in used:
                 raise ValueError(f"{where}: id {stored} belongs to {used[stored]} and to {row['name']}; once expected")
             used[stored] = row["name"]
-            ids[int(stored)] = index
+            ids[stored] = index
     for stored in ignore:
         if stored in used:
             raise ValueError(f"{where}: id {stored} is ignored and belongs to {used[stored]}; one of them expected")
-        ids[int(stored)] = IGNORE_INDEX
+        ids[whole_number(stored, where)] = IGNORE_INDEX
     return MappedLabels(ids)
 
 
@@ -96,10 +107,17 @@ def colour_labels(rows: Sequence[Mapping[str, Any]], ignore: Sequence[Any], wher
     return ColourLabels(colours)
 
 
-def first_colour(row: Mapping[str, Any]) -> Colour | None:
+def whole_number(stored: Any, where: str) -> int:
+    """An id: masks store whole numbers, some of them below 0."""
+    if not isinstance(stored, int) or isinstance(stored, bool):
+        raise ValueError(f"{where}: id {stored}; expected a whole number")
+    return stored
+
+
+def first_colour(row: Mapping[str, Any], where: str) -> Colour | None:
     """The colour that a class is shown in, if the table gives one."""
     colour = row.get("colour") or (row.get("colours") or [None])[0]
-    return None if colour is None else (int(colour[0]), int(colour[1]), int(colour[2]))
+    return None if colour is None else rgb(colour, where)
 
 
 def rgb(colour: Any, where: str) -> Colour:

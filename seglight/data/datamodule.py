@@ -20,7 +20,7 @@ from seglight.data.cache import cached
 from seglight.data.counting import count_classes
 from seglight.data.dataset import SegmentationDataset
 from seglight.data.labels import IGNORE_INDEX, IndexLabels
-from seglight.data.listing import check_pairs
+from seglight.data.listing import check_pairs, say_padding
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.pair import Pair
 from seglight.data.palette import Colour
@@ -135,8 +135,8 @@ class SegmentationData(LightningDataModule):
             self.listed(split)
 
     def setup(self, stage: str | None = None) -> None:
-        if stage in (None, "fit"):
-            self.listed(self.train_split)
+        if stage in (None, "fit") and all(pair.mask is None for pair in self.listed(self.train_split)):
+            raise ValueError(f"data.train_split={self.train_split}: its images have no masks, which training needs")
         self.listed(self.split)
 
     def dataset(self, split: str, train: bool = False) -> SegmentationDataset:
@@ -158,6 +158,8 @@ class SegmentationData(LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
         data = self.dataset(self.train_split, train=True)
+        if self.crop_size is not None and self.augment is not None and self.augment.crops_to(self.crop_size):
+            say_padding(self.listed(self.train_split), self.reader(self.train_split), self.crop_size)
         sampler = self.train_sampler(data)
         advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
         batches = Batches(sampler, self.batch_size, drop_last=len(sampler) >= self.batch_size)

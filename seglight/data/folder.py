@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +43,19 @@ class Folder(SegmentationData):
         split_seed: int = 0,
         **options: Any,
     ) -> None:
-        table = read_class_table(class_table)
+        root = Path(options.get("root") or ".").expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f"data.root={root}: no such folder; the one that your images and masks lie in is needed"
+            )
+        table = read_class_table(class_table, root)
         self.classes, self.palette, self.labels = table.names, table.palette, table.labels
         super().__init__(**options)
-        if masks is not None and images.count("*") == 0:
-            raise ValueError(f"data.images={images}; expected a glob with * where names differ")
+        for key, glob in (("images", images), ("masks", images if masks is None else masks)):
+            if not isinstance(glob, str) or "*" not in glob or Path(glob).is_absolute():
+                raise ValueError(f"data.{key}={glob}: a glob below data.root with * where names differ is needed")
+        if lists is not None and not isinstance(lists, Mapping):
+            raise ValueError(f"data.lists={lists}: a list file a split is needed, {{train: train.txt, val: val.txt}}")
         self.images, self.masks, self.lists = images, masks, lists
         self.val_fraction, self.split_seed = share("val_fraction", val_fraction), whole("split_seed", split_seed, 0)
         if lists:
@@ -54,7 +63,8 @@ class Folder(SegmentationData):
 
     def pairs(self, split: str) -> list[Pair]:
         if "{split}" in self.images:
-            return self.matched(self.images.format(split=split), self.masks and self.masks.format(split=split))
+            images, masks = (glob and glob.replace("{split}", split) for glob in (self.images, self.masks))
+            return self.matched(str(images), masks)
         pairs = self.matched(self.images, self.masks)
         if self.lists:
             if split not in self.lists:
@@ -95,8 +105,12 @@ def wildcard_matches(root: Path, glob: str) -> dict[tuple[str, ...], Path]:
         for part in re.split(r"(\*\*/|\*\*|\*|\?)", glob)
     )
     found: dict[tuple[str, ...], Path] = {}
-    for path in sorted(root.glob(glob)):
-        match = re.fullmatch(pattern, path.relative_to(root).as_posix())
+    try:
+        paths = sorted(root.glob(glob))
+    except (ValueError, NotImplementedError) as error:
+        raise ValueError(f"{glob}: no glob below {root} ({error})") from None
+    for path in paths:
+        match = re.fullmatch(pattern, os.path.relpath(path, root).replace(os.sep, "/"))
         if match is None or not path.is_file():
             continue
         if match.groups() in found:

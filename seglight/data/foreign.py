@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seglight.data.foreign_batches import Named
 from seglight.data.labels import IGNORE_INDEX
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import palette_image, prediction_file
+from seglight.data.settings import one_of, refuse_unknown, whole
+
+SPLITS = ("train", "val", "test")
 
 
 def adopt(data: Any, num_classes: int | None = None) -> Any:
@@ -45,17 +49,20 @@ class Foreign(LightningDataModule):
         name: str | None = None,
         train_split: str = "train",
         split: str = "val",
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        refuse_unknown(unknown, type(self), "module")
         if not isinstance(module, LightningDataModule):
             raise ValueError(f"data.module is a {type(module).__name__}; expected a LightningDataModule")
         self.module = module
-        self.train_split, self.split = train_split, split
+        self.train_split = one_of("train_split", train_split, SPLITS)
+        self.split = one_of("split", split, SPLITS)
         named = classes if classes is not None else getattr(module, "classes", None)
         count = num_classes or getattr(module, "num_classes", None) or (len(list(named)) if named is not None else None)
         if count is None:
             raise ValueError(f"data._target_={type(module).__name__} has no num_classes; set data.num_classes")
-        self.num_classes = int(count)
+        self.num_classes = whole("num_classes", count)
         self.classes = tuple(named) if named is not None else tuple(f"class {i}" for i in range(self.num_classes))
         if len(self.classes) != self.num_classes:
             raise ValueError(f"data.num_classes={self.num_classes}; {type(module).__name__} names {len(self.classes)}")
@@ -73,20 +80,25 @@ class Foreign(LightningDataModule):
         self.module.setup(stage or "fit")
 
     def train_dataloader(self) -> Any:
-        return Named(self.module.train_dataloader())
+        return self.eval_dataloader(self.train_split)
 
     def val_dataloader(self) -> Any:
         return self.eval_dataloader(self.split)
 
     def test_dataloader(self) -> Any:
-        return Named(self.module.test_dataloader())
+        return self.eval_dataloader("test")
 
     def eval_dataloader(self, split: str) -> Any:
         """The module's own loader of that split."""
-        loaders = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
-        if split not in loaders:
-            raise ValueError(f"data.split={split}; expected one of {', '.join(loaders)}")
-        return Named(getattr(self.module, loaders[split])())
+        method = f"{one_of('split', split, SPLITS)}_dataloader"
+        if getattr(type(self.module), method) is getattr(LightningDataModule, method):
+            raise ValueError(f"data.split={split}: {type(self.module).__name__} has no {method}")
+        loader = getattr(self.module, method)()
+        if isinstance(loader, list | tuple) and len(loader) == 1:
+            (loader,) = loader
+        if isinstance(loader, list | tuple | dict):
+            raise ValueError(f"{type(self.module).__name__}.{method} gives {len(loader)} loaders; one is needed")
+        return Named(loader, self.num_classes)
 
     def class_counts(self, split: str) -> Tensor:
         """Pixels of each class over a split's batches, int64 [K]."""
@@ -101,28 +113,3 @@ class Foreign(LightningDataModule):
         path = prediction_file(folder, name)
         palette_image(mask, self.palette).save(path)
         return path
-
-
-class Named:
-    """A loader whose batches are {"image", "mask", "name"} whatever the module's were."""
-
-    def __init__(self, loader: Any) -> None:
-        self.loader = loader
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["loader"], name)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        first = 0
-        for batch in self.loader:
-            fields = dict(batch) if isinstance(batch, dict) else dict(zip(("image", "mask"), batch, strict=False))
-            if "image" not in fields or "mask" not in fields:
-                raise ValueError(f"a batch has {', '.join(map(str, fields))}; expected image and mask")
-            if fields["mask"].ndim == 4:
-                fields["mask"] = fields["mask"].squeeze(1)
-            fields.setdefault("name", [f"{first + i:06d}" for i in range(len(fields["mask"]))])
-            first += len(fields["mask"])
-            yield fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from seglight.data.pair import Pair
 from seglight.data.reader import Reader, size_mismatch
 from seglight.data.reading import image_size
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 SIZES_CHECKED, FILES_READ = 64, 4  # a few headers and files: tenths of a second on any data set
 
@@ -19,9 +22,11 @@ SIZES_CHECKED, FILES_READ = 64, 4  # a few headers and files: tenths of a second
 def read_ids(path: Path) -> list[str]:
     """The ids of a list file, one a line; an id listed twice is an error."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; expected a list of ids, one a line") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not text in UTF-8; expected a list of ids, one a line") from None
     ids = [line.strip() for line in lines if line.strip()]
     if not ids:
         raise ValueError(f"{path}: the list is empty; expected ids, one a line")
@@ -51,6 +56,17 @@ def check_pairs(pairs: Sequence[Pair], reader: Reader, what: str, root: Path | N
             raise size_mismatch(pair, image_size(pair.image), image_size(pair.mask))
     for pair in spread(pairs, FILES_READ):
         reader(pair)
+
+
+def say_padding(pairs: Sequence[Pair], reader: Reader, crop: tuple[int, int]) -> None:
+    """Warns where crops are larger than the images; a few of them are looked at."""
+    sizes = [image_size(p.image) if p.image.is_file() else reader(p)[1].shape for p in spread(pairs, FILES_READ)]
+    height, width = (max(side) for side in zip(*sizes, strict=True))
+    if height < crop[0] and width < crop[1]:
+        log.warning(
+            "data.crop_size=[%d, %d] is larger than the images (%d x %d): what is missing is padded and ignored (255)",
+            *crop, width, height,
+        )  # fmt: skip
 
 
 def spread(pairs: Sequence[T], count: int) -> Sequence[T]:

@@ -1,8 +1,9 @@
-"""Colours for classes that have none of their own."""
+"""Colours of classes, and those for classes that have none of their own."""
 
 from __future__ import annotations
 
 Colour = tuple[int, int, int]
+IGNORED: Colour = (224, 224, 192)  # nearly white, as VOC shows pixels that are not scored
 
 
 def voc_colours(count: int) -> tuple[Colour, ...]:

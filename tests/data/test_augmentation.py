@@ -170,6 +170,16 @@ def test_a_transform_that_fails_is_named_with_the_size_of_the_image(
         assert "\n" not in str(error.value)
 
 
+def test_a_crop_larger_than_the_images_is_padded_and_says_so(
+    make_data: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_data("data=shapes", "data.crop_size=96").train_dataloader()
+    assert caplog.text == ""
+    batch = next(iter(make_data("data=shapes", "data.crop_size=[120,256]", "data.scale=[1,1]").train_dataloader()))
+    assert "data.crop_size=[120, 256] is larger than the images (96 x 96): what is missing is padded" in caplog.text
+    assert (batch["mask"] == 255).sum() == 2 * (120 * 256 - 96 * 96)
+
+
 def test_elastic_displacements_have_the_papers_size() -> None:
     transform = ElasticGrid(points=3, sd=10.0, rotate=0.0)
     pipeline = albumentations.Compose([transform])

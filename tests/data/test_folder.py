@@ -9,12 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from lightning import LightningDataModule
 from PIL import Image
-from torch.utils.data import DataLoader
 
-from seglight.data.foreign import adopt
 from tests.data.conftest import labels, picture, save_palette
 
 MakeData = Callable[..., Any]
@@ -141,6 +137,11 @@ def test_what_does_not_fit_is_named(tmp_path: Path, make_data: MakeData, caplog:
     [
         ("classes: []", "no `classes`"),
         ("- road", "holds a list"),
+        ("classes: [1, 2]", "class 1; expected name"),
+        ("classes: [{name: road, id: x}]", "id x; expected a whole number"),
+        ("classes: [{name: road, ids: 3}]", "class road has ids 3; expected a list"),
+        ("classes: [{name: road, id: 1, colour: red}]", r"colour red; expected \[R, G, B\]"),
+        ("classes: [road, car]\nignore: 7", "ignore 7; expected a list"),
         ("classes: [{name: road, id: 1}, {name: car, id: 1}]", "id 1 belongs to road and to car"),
         ("classes: [{name: road, id: 1}]\nignore: [1]", "id 1 is ignored and belongs to road"),
         ("classes: [{name: road, farbe: red}]", "expected name, and id, ids, colour or colours"),
@@ -155,36 +156,41 @@ def test_a_wrong_class_table_is_refused(tmp_path: Path, make_data: MakeData, tab
         make_data(*options(tmp_path))
 
 
-class TheirData(LightningDataModule):
-    """Another project's data module: tuples, no names, nothing of ours."""
+def test_a_class_table_is_looked_for_here_and_in_the_root(
+    tmp_path: Path, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, here = tmp_path / "data", tmp_path / "here"
+    here.mkdir()
+    write(root, "index")
+    monkeypatch.chdir(here)
+    table = "data.class_table=table.yaml"
+    with pytest.raises(FileNotFoundError) as error:
+        make_data(*options(root), table)
+    for place in (here / "table.yaml", root / "table.yaml", "data.class_table=table.yaml: no such file"):
+        assert str(place) in str(error.value)
+    (root / "table.yaml").write_text("classes: [in, root]")
+    assert make_data(*options(root), table).classes == ("in", "root")
+    (here / "table.yaml").write_text("classes: [right, here]")
+    assert make_data(*options(root), table).classes == ("right", "here")
 
-    def __init__(self, size: int = 8) -> None:
-        super().__init__()
-        self.size = size
 
-    def loader(self) -> Any:
-        images = torch.zeros(4, 3, self.size, self.size)
-        masks = torch.arange(4 * self.size**2).reshape(4, self.size, self.size) % 3
-        return DataLoader(list(zip(images, masks, strict=True)), batch_size=2)
-
-    train_dataloader = val_dataloader = test_dataloader = loader
-
-
-def test_another_projects_data_module(tmp_path: Path, make_data: MakeData) -> None:
-    data = adopt(TheirData(), num_classes=3)
-    batch = next(iter(data.train_dataloader()))
-    assert batch["image"].shape == (2, 3, 8, 8)
-    assert batch["name"] == ["000000", "000001"]
-    assert data.classes == ("class 0", "class 1", "class 2")
-    assert data.class_counts("val").tolist() == [86, 85, 85]
-    assert data.save_prediction(np.zeros((2, 2), np.uint8), "a", tmp_path).exists()
-    composed = make_data(
-        "data=module", "data.module._target_=tests.data.test_folder.TheirData", "+data.module.size=6",
-        "data.num_classes=3", "data.classes=[a, b, c]",
-    )  # fmt: skip
-    assert composed.classes == ("a", "b", "c")
-    assert next(iter(composed.val_dataloader()))["mask"].shape == (2, 6, 6)
-    with pytest.raises(ValueError, match=r"TheirData has no num_classes; set data\.num_classes"):
-        adopt(TheirData())
-    with pytest.raises(ValueError, match=r"made a dict; expected a LightningDataModule"):
-        adopt({})
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("data.images=images", "data.images=images: a glob below data.root"),
+        ("data.images=/absolute/*.jpg", r"data.images=/absolute/\*.jpg: a glob below data.root"),
+        ("data.images=images/**.png", r"images/\*\*.png: no glob below"),
+        ("data.masks=null", "data.train_split=train: its images have no masks, which training needs"),
+        ("data.lists=train.txt", "data.lists=train.txt: a list file a split is needed"),
+        ("data.class_table=5", "data.class_table=5: a YAML file, or a mapping"),
+        ("data.val_fraction=1", "data.val_fraction=1: a number between 0 and 1"),
+        ("data.val_fraction=-0.5", "data.val_fraction=-0.5: a number between 0 and 1"),
+        ("data.root=nowhere", "data.root=nowhere: no such folder"),
+    ],
+)
+def test_wrong_settings_of_a_folder(tmp_path: Path, make_data: MakeData, option: str, message: str) -> None:
+    write(tmp_path, "index")
+    table_for(tmp_path, "index")
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        make_data(*options(tmp_path), option).setup("fit")
+    assert "\n" not in str(error.value)

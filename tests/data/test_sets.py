@@ -53,6 +53,34 @@ def test_every_config_names_as_many_classes_and_colours_as_it_says(name: str, ma
     assert data.ignore_index == 255
 
 
+COMMON = {
+    "_target_", "_convert_", "name", "num_classes", "train_split", "split", "augment", "crop_size", "scale",
+    "rare_classes", "batch_size", "eval_batch_size", "num_workers", "seed",
+}  # fmt: skip
+OF_FILES = COMMON | {"root", "draw_with_replacement", "on_error", "cache", "cache_dir"}
+OWN_KEYS = {
+    "ade20k": OF_FILES,
+    "camvid": OF_FILES,
+    "camvid_original": OF_FILES,
+    "cityscapes": OF_FILES | {"coarse"},
+    "folder": OF_FILES | {"images", "masks", "class_table", "lists", "val_fraction", "split_seed"},
+    "isbi2012": OF_FILES | {"folds", "fold", "fold_seed"},
+    "module": {"_target_", "_convert_", "name", "module", "num_classes", "classes", "train_split", "split"},
+    "pet": OF_FILES | {"border"},
+    "shapes": COMMON | {"size", "train_images", "val_images", "test_images", "images_seed", "cache"},
+    "streaming": COMMON | {"chunks"},
+    "voc": OF_FILES | {"year"},
+    "voc_fcn": OF_FILES | {"sbd_root"},
+    "voc_sbd": OF_FILES | {"sbd_root", "masks"},
+}
+
+
+@pytest.mark.parametrize("name", sorted({*CONFIGS, *USERS_CLASSES}))
+def test_the_keys_of_a_data_set_are_a_promise(name: str) -> None:
+    """Command lines, studies and stored runs use them."""
+    assert set(compose(f"data={name}").data) == OWN_KEYS[name]
+
+
 @pytest.mark.parametrize("year", [2007, 2009, 2012])
 def test_voc_years(root: Path, make_data: MakeData, year: int) -> None:
     write_voc(root, year=year)

@@ -1,4 +1,4 @@
-"""A sheet of samples with their masks laid over them."""
+"""Pictures of images with masks laid over them: panels side by side, and sheets of samples."""
 
 # Shapes: H W pixels, K classes
 
@@ -10,20 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Colour = tuple[int, int, int]
-WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3
-IGNORED = (224, 224, 192)
+from seglight.data.palette import IGNORED, Colour
+
+WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3  # of a sheet
+GAP = 4  # pixels between panels
 
 
 def overlay(
     image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = 0.55
 ) -> NDArray[np.uint8]:
-    """Class colours laid over the image; ignored pixels are nearly white."""
+    """Class colours laid over the image [H, W, 3]; ignored pixels are nearly white, as in predicted masks."""
     colours = np.zeros((256, 3), np.float32)
     colours[: len(palette)] = palette
     colours[255] = IGNORED
     mixed = image * np.float32(1 - strength) + colours[mask] * np.float32(strength)
     return np.asarray(mixed.round(), np.uint8)
+
+
+def side_by_side(panels: Sequence[NDArray[np.uint8]], titles: Sequence[str]) -> Image.Image:
+    """One picture of equally large panels [H, W, 3], each under its title."""
+    height, width = panels[0].shape[:2]
+    picture = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + 14), "white")
+    draw = ImageDraw.Draw(picture)
+    for i, (panel, title) in enumerate(zip(panels, titles, strict=True)):
+        picture.paste(Image.fromarray(panel), (i * (width + GAP), 14))
+        draw.text((i * (width + GAP) + 2, 1), title, fill="black")
+    return picture
 
 
 def sheet(
