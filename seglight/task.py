@@ -54,6 +54,8 @@ class SegmentationTask(L.LightningModule):
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.seed = seed
         self.said_cost = False
+        self.epoch_steps = 0  # optimizer steps of an epoch
+        self.steps_before: int | None = None  # as many when the checkpoint was written
         self.settings: list[dict[str, Any]] = []  # of the optimizer's groups, as the config has them
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
@@ -63,9 +65,18 @@ class SegmentationTask(L.LightningModule):
 
     # training
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["steps_per_epoch"] = self.epoch_steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.steps_before = checkpoint.get("steps_per_epoch")
+
     def on_train_start(self) -> None:
-        """The config's rates and decay, which a resumed run may have changed, in place of the checkpoint's."""
+        """The config's rates, decay and batches, which a resumed run may have changed, in place of the checkpoint's."""
         optimizer, scheduler = self.trainer.optimizers[0], cast(LambdaLR, self.lr_schedulers())
+        if self.steps_before and self.trainer.max_steps < 0:  # the same share of the run, in steps as they are now
+            scheduler.last_epoch = round(scheduler.last_epoch * self.epoch_steps / self.steps_before)
+            self.steps_before = None
         scheduler.base_lrs = [settings["initial_lr"] for settings in self.settings]
         for group, settings, factor in zip(optimizer.param_groups, self.settings, scheduler.lr_lambdas, strict=True):
             group.update(settings, lr=settings["initial_lr"] * factor(scheduler.last_epoch))
@@ -106,7 +117,8 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.recipe(self.net, self.policy)
-        scheduler = self.schedule(optimizer, *self.steps())
+        total, self.epoch_steps = self.steps()
+        scheduler = self.schedule(optimizer, total, self.epoch_steps)
         self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

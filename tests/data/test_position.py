@@ -22,6 +22,7 @@ from tests.conftest import QUICK
 IMAGES = 16
 Seen = list[tuple[int, list[str]]]  # epoch and names of every batch
 Train = Callable[..., Seen]
+rates: list[float] = []  # the learning rate of every batch of the last call of `train`
 
 
 @pytest.fixture
@@ -31,9 +32,11 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Train:
 
     def run_to(run: Run, stop_after: int = 0) -> Seen:
         seen: Seen = []
+        rates.clear()
 
         def watched(self: Any, batch: Any, batch_idx: int) -> Any:
             seen.append((self.current_epoch, list(batch["name"])))
+            rates.append(self.trainer.optimizers[0].param_groups[-1]["lr"])
             if len(seen) == stop_after:
                 os.kill(os.getpid(), signal.SIGTERM)
             return step(self, batch, batch_idx)
@@ -81,6 +84,17 @@ def test_every_image_is_seen_once(
     assert sorted(epoch(0, first, second)) == sorted(epoch(1, first, second)) == everything
     summary = Run(tmp_path / "run").summary
     assert (summary["status"], summary["epochs"]) == ("completed", 2)
+
+
+def test_the_learning_rate_goes_on_from_the_same_share_of_the_run(tmp_path: Path, train: Train) -> None:
+    options = ["schedule=poly", "schedule.power=1", "schedule.warmup=0", "optim=sgd", "optim.lr=0.001"]
+    train(new_run(tmp_path / "run", "data.batch_size=2", *options), 9)  # the first of 8 steps in the second epoch
+    run = Run.resume(tmp_path / "run", ["data.batch_size=4"])
+    seen = train(run)
+    images, total = 18, 2 * IMAGES
+    for (_, names), rate in zip(seen, rates, strict=True):
+        assert rate == pytest.approx(0.001 * (1 - images / total), abs=0.001 * 4 / total)
+        images += len(names)
 
 
 def test_a_whole_epoch_is_not_gone_on_with(tmp_path: Path, train: Train) -> None:
