@@ -40,8 +40,8 @@ def trained(folder: Path, *overrides: str) -> Run:
 def assert_same(first: Run, second: Run) -> None:
     one, two = first.weights("last"), second.weights("last")
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=1e-5)
-    assert second.summary["val/pixel_acc"] == pytest.approx(first.summary["val/pixel_acc"], abs=1e-3)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-7)
+    assert second.summary["val/pixel_acc"] == pytest.approx(first.summary["val/pixel_acc"], abs=1e-9)
 
 
 @pytest.mark.parametrize(

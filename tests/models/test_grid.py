@@ -62,13 +62,26 @@ def test_every_skip_strategy_works_with_every_decoder_that_has_skips() -> None:
         assert {skips for name, skips in found if name == decoder} == set(options("skips"))
 
 
+WITHOUT_SKIPS = ("deconv", "fcn_head", "interpolate", "patch", "patch_interpolate")
+
+
 @pytest.mark.parametrize("encoder", ["unet_shallow", "resnet18"])
 def test_a_cell_that_cannot_be_is_refused_with_both_names(encoder: str) -> None:
+    refused, name = set(), encoder.removesuffix("_shallow")
     for cell, network in cells(encoder, smp=False):
-        if isinstance(network, ValueError):
-            says, decoder = str(network), cell.decoder.removesuffix("_interpolate")
-            assert f"skips={cell.skips}" in says or decoder == "unet_tiles"
-            assert f"decoder={decoder}" in says or f"encoder={encoder.removesuffix('_shallow')}" in says
+        if not isinstance(network, ValueError):
+            continue
+        refused.add(cell.decoder)
+        if cell.decoder == "unet_tiles":
+            says = f"decoder=unet_tiles needs unpadded convolutions (encoder=unet_valid), got encoder={name}"
+        elif cell.decoder in WITHOUT_SKIPS:
+            decoder = cell.decoder.removesuffix("_interpolate")
+            says = f"skips={cell.skips}: decoder={decoder} takes no skip connections; use skips=none"
+        else:
+            says = f"skips={cell.skips} needs maps at stride"
+            assert f"which encoder={name} lacks" in str(network)
+        assert str(network).startswith(says)
+    assert refused >= {"unet_tiles", *WITHOUT_SKIPS}
 
 
 @pytest.mark.parametrize("preset", [name for name in options("model") if not name.startswith("fcn")])
