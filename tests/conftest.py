@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seglight.runs.run import sweep_runs
 from tests.forking import ENVIRONMENT, REPO, Forking
 
 # One optimizer step or two on tiny images: what a test adds to a command line to be quick.
@@ -98,3 +99,33 @@ def wait_for(path: Path, text: str, process: subprocess.Popen[str]) -> None:
 def processes(text: str) -> list[str]:
     """The ids of the processes with the text in their command line."""
     return subprocess.run(["pgrep", "-f", text], capture_output=True, text=True).stdout.split()
+
+
+def statuses(sweep: Path) -> list[str]:
+    """How each run of a sweep ended."""
+    return [run.summary["status"] for run in sweep_runs(sweep)]
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One quick run, made as a user makes it. To be read only."""
+    folder = tmp_path_factory.mktemp("run") / "demo"
+    process = start(folder.parent, "seglight.train", *QUICK, "trainer.max_epochs=2", f"hydra.run.dir={folder}")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert out.rstrip().splitlines()[-1] == f"run: {folder}"
+    assert "background" in out  # the table of classes
+    return folder
+
+
+SURVIVING = (*QUICK, "data.train_images=16", "trainer.max_epochs=3", "trainer.log_every_n_steps=1")  # 3 x 4 steps
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of `SURVIVING` that nothing happened to. To be read only."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    process = start(folder.parent, "seglight.train", *SURVIVING, f"hydra.run.dir={folder}")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    return folder

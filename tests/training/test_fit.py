@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +21,8 @@ def new_run(path: Path, *overrides: str) -> Run:
     return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
 
 
-def rows(run: Run, column: str) -> list[dict[str, str]]:
-    """metrics.csv's rows that have a value there."""
-    return [row for row in csv.DictReader((run.path / "metrics.csv").open()) if row.get(column)]
-
-
 def checkpoint(run: Run, which: str) -> dict[str, Any]:
     return torch.load(run.checkpoint_path(which), weights_only=True)  # type: ignore[no-any-return]
-
-
-def test_a_run_that_max_steps_ends_within_an_epoch_is_scored_in_that_epoch(tmp_path: Path) -> None:
-    run = new_run(tmp_path / "run", "data.train_images=32", "trainer.max_epochs=30", "trainer.max_steps=3")
-    with warnings.catch_warnings(record=True) as said:
-        fit(run)
-    assert not [str(w.message) for w in said if "ModelCheckpoint" in str(w.message)]
-    assert (run.summary["best_epoch"], run.summary["steps"]) == (0, 3)
-    assert [(row["epoch"], row["step"]) for row in rows(run, "val/miou")] == [("0", "2")]
-    assert checkpoint(run, "best")["global_step"] == checkpoint(run, "last")["global_step"] == 3
-    assert run.summary["val/miou"] == pytest.approx(float(rows(run, "val/miou")[0]["val/miou"]), abs=1e-6)
 
 
 def test_a_run_that_max_steps_ended_goes_on_with_the_rest_of_its_epoch(tmp_path: Path) -> None:
@@ -51,34 +33,6 @@ def test_a_run_that_max_steps_ended_goes_on_with_the_rest_of_its_epoch(tmp_path:
     fit(Run.resume(short.path, ["trainer.max_steps=7"]))
     ends = [checkpoint(run, "last")["state_dict"] for run in (longer, short)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-
-
-def test_the_last_epoch_is_evaluated_whatever_lies_between_evaluations(tmp_path: Path) -> None:
-    run = new_run(tmp_path / "run", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
-    fit(run)
-    assert [row["epoch"] for row in rows(run, "val/miou")] == ["1", "2"]
-
-
-def test_every_step_has_its_loss(tmp_path: Path) -> None:
-    run = new_run(tmp_path / "run", "data.train_images=12", "trainer.max_epochs=2")
-    fit(run)
-    assert [int(row["step"]) for row in rows(run, "train/loss")] == list(range(6))
-
-
-def test_the_best_checkpoint_is_the_epoch_that_the_summary_names(tmp_path: Path) -> None:
-    """Rates so high that the scores go up and down."""
-    run = new_run(tmp_path / "run", "trainer.max_epochs=5", "optim.lr=0.05", "schedule=constant")
-    fit(run)
-    scores = [float(row["val/miou"]) for row in rows(run, "val/miou")]
-    assert run.summary["best_epoch"] == scores.index(max(scores)) == checkpoint(run, "best")["epoch"]
-    assert run.summary["val/miou"] == pytest.approx(max(scores), abs=1e-6)
-
-
-def test_a_run_without_evaluation_keeps_its_last_weights(tmp_path: Path) -> None:
-    run = new_run(tmp_path / "run", "trainer.limit_val_batches=0")
-    fit(run)
-    assert checkpoint(run, "best")["global_step"] == checkpoint(run, "last")["global_step"] == 2
-    assert "val/miou" not in run.summary
 
 
 def test_a_run_made_by_version_0_1_0_goes_on_evaluates_and_loads(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
-"""Several ranks: one run directory, the same scores and weights as one process (a dead rank: test_sweeps.py)."""
+"""Several ranks: one run directory, the scores and weights of one process."""
 
 from __future__ import annotations
 
 import csv
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import seglight
-from tests.conftest import QUICK, TWO_RANKS, Command
+from tests.conftest import QUICK, REPO, TWO_RANKS, Command
 
 
 def confusion(run: Path) -> list[list[str]]:
@@ -45,10 +49,27 @@ def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_globa
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
 
 
-def test_sharding_without_a_gpu_is_refused_with_what_to_use(command: Command) -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there are GPUs")
-    answer = command("train", *QUICK, "trainer=fsdp")
-    assert answer.returncode == 1
-    assert "trainer=fsdp needs GPUs" in answer.stderr
-    assert "Traceback" not in answer.stderr
+TORCHRUN = (
+    "torch.distributed.run",
+    "--nproc-per-node",
+    "2",
+    "--rdzv-backend",
+    "c10d",
+    "--rdzv-endpoint",
+    "localhost:0",
+)
+
+
+def test_one_process_and_two_ranks_count_the_same_confusion_matrices(tmp_path: Path) -> None:
+    program = str(REPO / "experiments" / "benchmarks" / "exact_evaluation" / "confusion.py")
+    launchers = {"one": [program], "two": ["-m", *TORCHRUN, program]}
+    for name, command in launchers.items():
+        subprocess.run(
+            [sys.executable, *command, str(tmp_path / name)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}, check=True, timeout=200,
+        )  # fmt: skip
+    one, two = (json.loads((tmp_path / name).read_text()) for name in launchers)
+    assert (one["ranks"], two["ranks"]) == (1, 2)
+    assert one["confusion"] == two["confusion"]
+    pixels = {images: sum(map(sum, matrix)) for images, matrix in one["confusion"].items()}
+    assert pixels == {str(images): images * 64 * 64 for images in (1, 2, 7, 101)}

@@ -1,0 +1,21 @@
+"""The peak of a run's memory is its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
+
+MB = 1_000_000
+
+
+def test_what_was_allocated_counts_until_the_next_run() -> None:
+    reset_peak_memory()
+    before = peak_memory()
+    block = np.ones(200 * MB, np.uint8)
+    held = peak_memory()
+    assert 190 * MB < held - before < 250 * MB
+    del block
+    assert peak_memory() > held - MB  # the kernel counts pages in batches
+    reset_peak_memory()
+    assert peak_memory() < held - 150 * MB

@@ -1,0 +1,36 @@
+"""summary.json: what a run was, what it cost and how it scored."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import seglight
+from tests.conftest import QUICK, REPO
+
+SCORES = ("val/miou", "val/pixel_acc", "val/mean_acc", "val/fw_iou")
+
+
+def test_the_summary_says_what_the_run_was_and_cost(run_dir: Path) -> None:
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert summary["status"] == "completed"
+    assert summary["epochs"] == 2
+    scored = [row for row in csv.DictReader((run_dir / "metrics.csv").open()) if row["val/miou"]]
+    best = max(scored, key=lambda row: float(row["val/miou"]))
+    assert summary["best_epoch"] == int(float(best["epoch"]))
+    for name in SCORES:
+        assert summary[name] == pytest.approx(float(best[name]), abs=1e-6)
+    assert summary["seed"] == 0
+    assert summary["device"] == "cpu"
+    assert 0 < summary["train_seconds"] < 300
+    assert summary["images_per_second"] == pytest.approx(2 * 8 / summary["train_seconds"], rel=0.01)
+    parameters = sum(p.numel() for p in seglight.build_model(seglight.compose(*QUICK)).parameters())
+    assert summary["params"] == summary["trainable_params"] == parameters
+    assert {name: version(name) for name in ("torch", "lightning", "hydra-core")}.items() <= summary["versions"].items()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True).stdout.strip()
+    assert (summary["git_commit"] or "").removesuffix("-dirty") == head
