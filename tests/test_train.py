@@ -18,6 +18,7 @@ import seglight
 from seglight.config import resolve
 from seglight.runs.run import Run
 from seglight.training.job import train_run
+from seglight.training.trainer import auto_precision
 from tests.conftest import QUICK, REPO, Command
 
 
@@ -38,11 +39,17 @@ def test_the_same_seed_gives_the_same_run(run_dir: Path, command: Command, tmp_p
 
 def test_max_steps_ends_with_scores_and_checkpoints(command: Command, tmp_path: Path) -> None:
     answer = command(
-        "train", *QUICK, "data.train_images=32", "trainer.max_steps=2", f"hydra.run.dir={tmp_path / 'run'}"
+        "train",
+        *QUICK,
+        "data.train_images=32",
+        "trainer.max_steps=2",
+        "trainer.precision=auto",
+        f"hydra.run.dir={tmp_path / 'run'}",
     )
     assert answer.returncode == 0, answer.stderr
     scores = [row["val/miou"] for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open()) if row["val/miou"]]
     summary = seglight.load_run(tmp_path / "run").summary
+    assert summary["precision"] == auto_precision("cpu")
     assert [float(score) for score in scores] == pytest.approx([summary["val/miou"]], abs=1e-6)
     for which in ("best", "last"):
         path = tmp_path / "run" / "checkpoints" / f"{which}.ckpt"
