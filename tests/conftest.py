@@ -21,6 +21,15 @@ QUICK = (
     "trainer.precision=32-true",  # some CPUs have bfloat16, which auto takes: results would depend on the machine
 )  # fmt: skip
 
+TORCHRUN = (
+    "torch.distributed.run",
+    "--nproc-per-node",
+    "2",
+    "--rdzv-backend",
+    "c10d",
+    "--rdzv-endpoint",
+    "localhost:0",
+)
 TWO_RANKS = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
 

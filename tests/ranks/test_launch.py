@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import seglight
-from tests.conftest import QUICK, REPO, TWO_RANKS, Command
+from tests.conftest import QUICK, REPO, TORCHRUN, TWO_RANKS, Command
 
 
 def confusion(run: Path) -> list[list[str]]:
@@ -47,17 +47,6 @@ def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_globa
     first, second = seglight.load_run(one, "last").weights(), seglight.load_run(two, "last").weights()
     for name in first:
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
-
-
-TORCHRUN = (
-    "torch.distributed.run",
-    "--nproc-per-node",
-    "2",
-    "--rdzv-backend",
-    "c10d",
-    "--rdzv-endpoint",
-    "localhost:0",
-)
 
 
 def test_one_process_and_two_ranks_count_the_same_confusion_matrices(tmp_path: Path) -> None:

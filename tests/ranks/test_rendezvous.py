@@ -7,17 +7,7 @@ from pathlib import Path
 import pytest
 
 import seglight
-from tests.conftest import QUICK, TWO_RANKS, start
-
-TORCHRUN = (
-    "torch.distributed.run",
-    "--nproc-per-node",
-    "2",
-    "--rdzv-backend",
-    "c10d",
-    "--rdzv-endpoint",
-    "localhost:0",
-)
+from tests.conftest import QUICK, TORCHRUN, TWO_RANKS, start
 
 
 def test_torchrun_makes_one_run_that_one_rank_prints(tmp_path: Path) -> None:
