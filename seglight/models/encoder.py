@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seglight.models.geometry import trace
 from seglight.models.pixels import check_pixels
+from seglight.models.values import whole
 
 M = TypeVar("M", bound=Tensor | None)
 
@@ -51,6 +52,7 @@ class Normalize(nn.Module):
 
     def __init__(self, pixels: Pixels, channels: int = 3) -> None:
         super().__init__()
+        whole("encoder.in_channels", channels)
 
         def spread(values: Sequence[float]) -> Tensor:
             filled = [sum(values) / 3] if channels == 1 else [values[c % 3] for c in range(channels)]
@@ -113,6 +115,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.name = name
         self.normalize = normalize
+        whole("encoder.multiple", multiple)
         self.min_size, self.multiple = min_size, multiple
         self.keep(stages)
         self.stage_strides, self.stage_channels = list(strides), list(channels)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from seglight.models.encoder import Encoder
+from seglight.models.values import number, one_of, whole
 
 
 class Skips:
@@ -21,8 +22,11 @@ class Skips:
         strides: Sequence[int] | None = None,
         scales: Mapping[int, float] | None = None,
     ) -> None:
-        if op not in ("none", "add", "concat"):
-            raise ValueError(f"skips={name}: op is none, add or concat, got {op}")
+        one_of("skips.op", op, "none", "add", "concat")
+        for stride in strides or ():
+            whole("skips.strides", stride)
+        for scale in (scales or {}).values():
+            number("skips.scales", scale)
         self.name, self.op = name, op
         self.strides = None if strides is None else sorted(strides, reverse=True)
         self.scales = {int(stride): float(scale) for stride, scale in (scales or {}).items()}

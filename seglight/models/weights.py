@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seglight.models.values import whole
+
 Weights = str | None  # "imagenet", null or the path of a state dict
 
 
@@ -90,6 +92,7 @@ def adapt_input(net: nn.Module, channels: int) -> None:
 
     One: the sum over RGB (a grey image in all three gave the same). N: RGBRGB..., scaled by 3 / N (as timm does).
     """
+    whole("encoder.in_channels", channels)
     if channels == 3:
         return
     name, old = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))

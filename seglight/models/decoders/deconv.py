@@ -9,6 +9,7 @@ from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
 from seglight.models.skips import Skips
+from seglight.models.values import whole
 
 
 class Deconv(Decoder):
@@ -21,7 +22,9 @@ class Deconv(Decoder):
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int, kernel: int = 4, width: int = 16) -> None:
         super().__init__()
         skips.refuse("deconv")
-        if kernel < 2 or kernel % 2:
+        whole("decoder.width", width)
+        whole("decoder.kernel", kernel, 2)
+        if kernel % 2:
             raise ValueError(f"decoder.kernel={kernel}: an even kernel doubles a map, (I - 1) 2 + K - 2 P = 2 I")
         self.deepest = encoder.stride
         self.lead = round(encoder.offsets[self.deepest] - (self.deepest - 1) / 2)

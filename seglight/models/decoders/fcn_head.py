@@ -11,6 +11,7 @@ from torchvision.models.segmentation.fcn import FCNHead as TorchvisionHead
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
+from seglight.models.values import number
 
 
 class FCNHead(Decoder):
@@ -35,6 +36,7 @@ class AuxHead(nn.Module):
         super().__init__()
         if len(encoder.stage_channels) < 2:
             raise ValueError(f"aux=fcn_head needs a stage before the last, which encoder={encoder.name} lacks")
+        number("aux.weight", weight)
         self.weight = weight
         self.head = TorchvisionHead(encoder.stage_channels[-2], num_classes)
 

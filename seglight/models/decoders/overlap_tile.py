@@ -10,6 +10,7 @@ from seglight.models.encoder import Encoder
 from seglight.models.encoders.unet import ValidUNet
 from seglight.models.geometry import mirror
 from seglight.models.skips import Skips
+from seglight.models.values import whole
 
 
 class OverlapTileUNet(UNet):
@@ -24,6 +25,7 @@ class OverlapTileUNet(UNet):
                 f"decoder=unet_tiles needs unpadded convolutions (encoder=unet_valid), got encoder={encoder.name}"
             )
         super().__init__(encoder, skips, num_classes, **form)  # type: ignore[arg-type]
+        whole("decoder.tile", tile)
         self.tile = tile
 
     def segment(self, encoder: Encoder, images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from seglight.models.decoders.decoder import Decoder, TrainingPair
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import mirror
 from seglight.models.skips import Skips
+from seglight.models.values import whole
 
 
 class Patch(Decoder):
@@ -34,8 +35,8 @@ class Patch(Decoder):
     ) -> None:
         super().__init__()
         skips.refuse("patch")
-        if min(patch, samples, stride, chunk) < 1:
-            raise ValueError(f"decoder.patch={patch} samples={samples} stride={stride} chunk={chunk}: all must be >= 1")
+        for key, value in (("patch", patch), ("samples", samples), ("stride", stride), ("chunk", chunk)):
+            whole(f"decoder.{key}", value)
         self.patch, self.samples, self.stride, self.chunk = patch, samples, stride, chunk
         self.deepest = encoder.stride
         self.score = nn.Linear(encoder.channels[encoder.stride], num_classes)

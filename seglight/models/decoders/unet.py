@@ -15,6 +15,7 @@ from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
 from seglight.models.skips import Skips
+from seglight.models.values import one_of, whole
 
 
 class Block(nn.Module):
@@ -65,6 +66,12 @@ class UNet(Decoder):
         skip_first: bool = False,
     ) -> None:
         super().__init__()
+        one_of("decoder.up", up, "nearest", "bilinear", "transposed")
+        whole("decoder.head", head)
+        if head % 2 == 0:
+            raise ValueError(f"decoder.head={head}: an odd kernel is needed")
+        if width is not None:
+            whole("decoder.width", width)
         self.skip_first, self.padded = skip_first, not encoder.unpadded
         self.offsets, self.deepest = encoder.offsets, encoder.stride
         self.skip_strides, self.scales = skips.of(encoder), skips.scales

@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 from seglight.models.encoder import CAFFE, IMAGENET, Encoder, Normalize, sequential_encoder, split
+from seglight.models.values import number, whole
 from seglight.models.weights import Weights, adapt_input, load_trunk, read_state, torchvision_state
 
 
@@ -29,6 +30,9 @@ def caffenet(weights: Weights = None, padding: int = 2, dropout: float = 0.5, in
 
     padding: of the first convolution. 2: fc6 is padded too. 100: the authors' release, where fc6 is not.
     """
+
+    number("encoder.dropout", dropout, 0, 1)
+    whole("encoder.padding", padding, 0)
 
     def conv(before: int, after: int, kernel: int, padding: int, groups: int = 1, stride: int = 1) -> nn.Conv2d:
         return nn.Conv2d(before, after, kernel, stride, padding, groups=groups)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seglight.models.conv import conv_relu, he_init
 from seglight.models.encoder import UNIT, Encoder, Normalize
 from seglight.models.geometry import mirror, trace
+from seglight.models.values import number, one_of, whole
 
 
 def unet(
@@ -30,6 +31,13 @@ def unet(
     """
     if weights is not None:
         raise ValueError(f"encoder=unet has no pretrained weights: encoder.weights=null, got {weights}")
+    one_of("encoder.padding", padding, "same", "valid")
+    number("encoder.dropout", dropout, 0, 1)
+    whole("encoder.in_channels", in_channels)
+    for count in channels:
+        whole("encoder.channels", count)
+    if not channels:
+        raise ValueError("encoder.channels=[]: one number for each level is needed")
     stages: list[nn.Module] = []
     for i, (before, after) in enumerate(zip([in_channels, *channels], channels, strict=False)):
         stage = nn.Sequential()

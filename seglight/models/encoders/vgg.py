@@ -8,6 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from seglight.models.encoder import IMAGENET, Encoder, Normalize, sequential_encoder, split
+from seglight.models.values import number, whole
 from seglight.models.weights import Weights, adapt_input, load_trunk, torchvision_state
 
 CONFIGURATION = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}  # the paper's Table 1
@@ -30,6 +31,8 @@ def vgg16_fc(weights: Weights = "imagenet", padding: int = 1, dropout: float = 0
 
     padding: of the first convolution. 1: aligned, fc6 is padded too. 100: the authors' release, where fc6 is not.
     """
+    number("encoder.dropout", dropout, 0, 1)
+    whole("encoder.padding", padding, 0)
     fc = OrderedDict(
         fc6=nn.Conv2d(512, 4096, 7, padding=3 if padding == 1 else 0),
         relu6=nn.ReLU(inplace=True),
