@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
@@ -26,8 +27,17 @@ class Schedule:
         """The factor at a share of the run, 0 <= progress < 1."""
         return 1.0
 
-    def __call__(self, optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> LambdaLR:
-        """The scheduler to step after each optimizer step; it knows groups' `first_epoch`."""
+    def __call__(
+        self,
+        optimizer: Optimizer,
+        total_steps: float,
+        steps_per_epoch: int,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> LambdaLR:
+        """The scheduler to step after each optimizer step; it knows groups' `first_epoch`.
+
+        A run's progress is its share of `total_steps` (infinite: unknown), or of its time where `clock` says more.
+        """
 
         def of_group(first_step: int) -> object:
             def factor(step: int) -> float:
@@ -35,7 +45,7 @@ class Schedule:
                 warm = 1.0
                 if 0 <= trained < self.warmup:
                     warm = self.warmup_start + (1 - self.warmup_start) * trained / self.warmup
-                return warm * self.factor(min(step / max(total_steps, 1), 1.0))
+                return warm * self.factor(min(max(step / max(total_steps, 1), clock()), 1.0))
 
             return factor
 

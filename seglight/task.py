@@ -15,10 +15,11 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
 
 from seglight.freeze import FreezePolicy
 from seglight.inference import Inference
-from seglight.metrics import SegmentationMetrics
+from seglight.metrics import IGNORE_INDEX, SegmentationMetrics
 from seglight.optim import Recipe
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ class SegmentationTask(L.LightningModule):
         self.metrics = SegmentationMetrics(num_classes, classes)
         self.inference = inference or Inference()
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
+        self.clock: Callable[[], float] | None = None  # the share of trainer.max_time that has passed
+        self.train_loss = torch.zeros(())  # of the last step
+        self.val_loss = MeanMetric(nan_strategy="disable")  # over the labelled pixels of the last evaluation
         self.seed = seed
         self.said_cost = False
         self.epoch_steps = 0  # optimizer steps of an epoch
@@ -103,7 +107,8 @@ class SegmentationTask(L.LightningModule):
                 f"{', '.join(batch['name'])}: lower optim.lr={self.recipe.lr:g}, set trainer.gradient_clip_val=1, "
                 "or look at those files"
             )
-        self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, batch_size=len(images))
+        self.train_loss = loss.detach()
+        self.log("train/loss", self.train_loss, prog_bar=True, on_step=True, batch_size=len(images))
         return loss
 
     def pairs(self, images: Tensor, masks: Tensor, maps: list[Tensor | None] | None) -> list[Any]:
@@ -118,34 +123,39 @@ class SegmentationTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = self.recipe(self.net, self.policy)
         total, self.epoch_steps = self.steps()
-        scheduler = self.schedule(optimizer, total, self.epoch_steps)
+        scheduler = self.schedule(optimizer, total, self.epoch_steps, self.clock or (lambda: 0.0))
         self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def steps(self) -> tuple[int, int]:
-        """Optimizer steps of the whole run, and of an epoch."""
+    def steps(self) -> tuple[float, int]:
+        """Optimizer steps of the whole run (infinite where trainer.max_time alone ends it), and of an epoch."""
         total = self.trainer.estimated_stepping_batches
         self.trainer.fit_loop.setup_data()  # Lightning has not, where max_steps alone gives the total
         batches = self.trainer.num_training_batches
         endless = batches == float("inf")
-        if total == float("inf") or (endless and total < 1):
+        if (total == float("inf") and self.clock is None) or (endless and total < 1):
             why = "the data has no length (an IterableDataset)" if endless else "no trainer.max_epochs is set"
             raise ValueError(f"trainer.max_steps=N is needed, for the learning rate's schedule: {why}")
         epoch = total if endless else -(-batches // self.trainer.accumulate_grad_batches)
-        return max(int(total), 1), max(int(epoch), 1)
+        return max(total, 1), max(int(min(epoch, 2**31)), 1)
 
     # evaluation
 
     def on_validation_epoch_start(self) -> None:
         self.metrics.reset()
+        self.val_loss.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         if "maps" in batch:  # the encoder's, kept by data.cache=features
-            prediction: Tensor = self.net.decode(batch["maps"], batch["mask"].shape[-2:]).argmax(1)  # type: ignore[operator]
+            logits: Tensor = self.net.decode(batch["maps"], batch["mask"].shape[-2:]).float()  # type: ignore[operator]
         else:
             if batch_idx == 0:
                 self.say_cost(batch["image"])
-            prediction = self.predict(batch["image"])
+            logits = self.inference(self, batch["image"])
+        labelled = (batch["mask"] != IGNORE_INDEX).sum()
+        if labelled > 0:
+            self.val_loss.update(self.loss(logits, batch["mask"].long()), labelled)
+        prediction = logits.argmax(1)
         self.metrics.update(prediction, batch["mask"])
         return prediction
 
@@ -167,11 +177,7 @@ class SegmentationTask(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.scores = {f"val/{name}": value for name, value in self.metrics.scores().items()}
-        self.log_dict(self.scores)
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Class indices [B, H, W] of images [B, 3, H, W], as this task's `inference` gets them."""
-        return self.inference(self, images).argmax(1)
+        self.log_dict({**self.scores, "val/loss": self.val_loss.compute()})
 
 
 @contextmanager

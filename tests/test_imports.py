@@ -29,7 +29,7 @@ ALLOWED = {
     "task": "freeze inference metrics optim",
     "runs": "cli config inference mistakes overrides ranks results",
     "callbacks": "config data freeze metrics ranks results runs",
-    "training": "callbacks cli config data freeze models ranks runs task",
+    "training": "callbacks cli config data freeze models ranks runs task values",
     "sweeps": "callbacks cli config data extras models ranks results runs training values",
 }
 COMMANDS = ("train", "evaluate", "check", "inspect", "fetch", "dashboard")

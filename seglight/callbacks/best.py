@@ -8,7 +8,7 @@ import lightning as L
 
 from seglight.metrics import class_table
 
-STATE = ("scores", "table", "evaluated", "step", "epoch")  # what a resumed run takes over
+STATE = ("scores", "table", "evaluated", "step", "epoch", "waited")  # what a resumed run takes over
 
 
 class Best(L.Callback):
@@ -21,13 +21,16 @@ class Best(L.Callback):
         self.scores: dict[str, float] = {}
         self.table: list[dict[str, Any]] = []
         self.evaluated = self.step = self.epoch = -1
+        self.waited = 0  # evaluations since the best one
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking:
             return
         self.evaluated = trainer.global_step
+        self.waited += 1
         if not self.scores or not pl_module.scores["val/miou"] <= self.scores["val/miou"]:  # NaN is never kept
             self.scores, self.step, self.epoch = dict(pl_module.scores), trainer.global_step, trainer.current_epoch
+            self.waited = 0
             self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
 
     def is_now(self, trainer: L.Trainer) -> bool:

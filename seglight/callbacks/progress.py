@@ -13,6 +13,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from seglight.callbacks.learning import Learning
+
 log = logging.getLogger(__name__)
 
 
@@ -22,18 +24,25 @@ def progress_bar(cfg: DictConfig) -> list[L.Callback]:
 
 
 class EpochLines(L.Callback):
-    """One line in the log for each evaluation."""
+    """One line in the log for each evaluation; `train/loss` is the mean over the epoch so far."""
+
+    def __init__(self, learning: Learning) -> None:
+        self.learning = learning
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        loss = trainer.callback_metrics.get("train/loss")
+        mean = self.learning.mean()  # all ranks take part
+        if not trainer.is_global_zero:
+            return
         log.info(
-            "epoch %d%s  step %d  %sval/miou %.4f  val/pixel_acc %.4f",
+            "epoch %d%s  step %d  lr %.2g  train/loss %.4f  val/loss %.4f  val/miou %.4f  val/pixel_acc %.4f",
             trainer.current_epoch + 1,
             f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else "",
             trainer.global_step,
-            f"train/loss {loss:.4f}  " if loss is not None else "",
+            self.learning.rate,
+            mean,
+            float(pl_module.val_loss.compute()),
             pl_module.scores["val/miou"],
             pl_module.scores["val/pixel_acc"],
         )

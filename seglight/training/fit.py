@@ -16,17 +16,21 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 from torch import nn
 
+from seglight.callbacks.advice import Advice
 from seglight.callbacks.best import Best
 from seglight.callbacks.checkpoints import Checkpoints
 from seglight.callbacks.data_wait import DataWait
+from seglight.callbacks.early_stopping import EarlyStopping
 from seglight.callbacks.freezing import Freezing
 from seglight.callbacks.last_evaluation import LastEvaluation
+from seglight.callbacks.learning import Learning
 from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
 from seglight.callbacks.pruning import Pruning
 from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.stop_after_step import StopAfterStep
 from seglight.callbacks.summary import RunSummary
+from seglight.callbacks.time_limit import TimeLimit
 from seglight.callbacks.wandb import finish_wandb
 from seglight.callbacks.wandb_evaluations import WandbEvaluations
 from seglight.config import build
@@ -133,15 +137,20 @@ def compile_net(net: Any, backend: str) -> None:
 def callbacks(run: Run, best: Best) -> list[Any]:
     """What happens around a run, in this order; `best` is first, for the others ask it."""
     cfg = run.cfg
+    learning = Learning(run)
     predictions = Predictions(run, best, cfg.predictions) if cfg.predictions else None
     return [
         best,
         Freezing(),
         SameBuffers(),
+        *([TimeLimit(cfg.trainer.max_time)] if cfg.trainer.get("max_time") is not None else []),
+        *([EarlyStopping(best, patience)] if (patience := cfg.trainer.get("early_stopping")) else []),
         LastEvaluation(),
         RunSummary(run, best),
+        learning,
+        Advice(),
         DataWait(),
-        EpochLines(),
+        EpochLines(learning),
         *progress_bar(cfg),
         *([predictions] if predictions else []),
         *([WandbEvaluations(best, predictions)] if "wandb" in cfg.logger else []),

@@ -61,6 +61,8 @@ def trainer_settings(trainer: DictConfig, ranks: int) -> DictConfig:
     several = ranks > 1
     on_gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     with open_dict(settings):
+        for ours in ("max_time", "early_stopping"):  # callbacks of their own
+            settings.pop(ours, None)
         settings.enable_progress_bar &= sys.stdout.isatty()  # Lightning would add one of its own
         if settings.precision == "auto":
             settings.precision = auto_precision(settings.accelerator)

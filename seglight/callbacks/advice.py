@@ -1,0 +1,69 @@
+"""Tells a user whose run has stopped learning, or whose classes are never found, what usually helps."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import lightning as L
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5  # evaluations without a lower training loss
+SHARE = 0.5  # of the run that a class may stay at 0 IoU
+STATE = ("lowest", "waited", "highest_rate", "found", "told_loss", "told_classes")
+
+
+class Advice(L.Callback):
+    """Warns once when the epoch's mean loss has not fallen for five evaluations, and once of classes at 0 IoU.
+
+    A rate that is nearly used up (below a hundredth of its highest) is no reason to warn: the run is at its end.
+    """
+
+    def __init__(self) -> None:
+        self.lowest, self.waited = float("inf"), 0
+        self.highest_rate = 0.0
+        self.found: list[str] = []  # classes that some evaluation found
+        self.told_loss = self.told_classes = False
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        mean = trainer.callback_metrics.get("train/mean_loss")
+        if mean is None or not trainer.is_global_zero:
+            return
+        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
+        self.highest_rate = max(self.highest_rate, rate)
+        fell = float(mean) < 0.999 * self.lowest
+        self.lowest, self.waited = min(self.lowest, float(mean)), 0 if fell else self.waited + 1
+        if self.waited >= PATIENCE and not self.told_loss and rate > 0.01 * self.highest_rate:
+            self.told_loss = True
+            log.warning(
+                "the training loss has not fallen for %d epochs (lowest %.4f, now %.4f). What usually helps: "
+                "optim.lr=%g (a third of now), schedule=one_cycle, trainer.gradient_clip_val=1, pretrained weights",
+                self.waited, self.lowest, float(mean), pl_module.recipe.lr / 3,
+            )  # fmt: skip
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero or self.told_classes:
+            return
+        ious = {name: pl_module.scores[f"val/iou/{name}"] for name in pl_module.metrics.classes}
+        self.found = [name for name in ious if name in self.found or ious[name] > 0]
+        missing = [name for name, iou in ious.items() if iou == 0 and name not in self.found]
+        if missing and self.progress(trainer) >= SHARE:
+            self.told_classes = True
+            log.warning(
+                "after half of the run IoU is still 0 for %s. What usually helps: loss=ce_dice or loss=weighted_ce, "
+                "data.rare_classes=[%s], more epochs; python -m seglight.check shows how many pixels each class has",
+                ", ".join(missing), ",".join(missing),
+            )  # fmt: skip
+
+    def progress(self, trainer: L.Trainer) -> float:
+        """The share of the run's steps that are made."""
+        total = trainer.estimated_stepping_batches
+        return trainer.global_step / total if 0 < total < float("inf") else 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in STATE}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in STATE:
+            setattr(self, name, state_dict[name])
