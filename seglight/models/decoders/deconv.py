@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seglight.models.conv import he_init
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
+from seglight.models.initial import he_normal, xavier
 from seglight.models.skips import Skips
 from seglight.models.values import whole
 
@@ -35,8 +35,9 @@ class Deconv(Decoder):
             up = nn.ConvTranspose2d(channels, width * stride, kernel, 2, (kernel - 2) // 2, bias=False)
             self.layers.extend([up, nn.BatchNorm2d(width * stride), nn.ReLU(inplace=True)])
             channels = width * stride
-        he_init(self)
         self.score = nn.Conv2d(channels, num_classes, 1)
+        he_normal(self.layers)
+        xavier(self.score)
 
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
         return frame(self.score(self.layers(features[self.deepest])), self.lead, size, "replicate")

@@ -14,6 +14,7 @@ from torch import Tensor, cat, nn
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import bilinear_kernel, frame
+from seglight.models.initial import bilinear, zeros
 from seglight.models.skips import Skips
 from seglight.models.values import one_of
 
@@ -29,13 +30,11 @@ class Upsample(nn.Module):
     def __init__(self, classes: int, factor: int, size: int, learned: bool) -> None:
         super().__init__()
         self.classes, self.factor, self.size = classes, factor, size
-        kernel = bilinear_kernel(size)
         if learned:
             self.conv = nn.ConvTranspose2d(classes, classes, size, factor, bias=False)
-            nn.init.zeros_(self.conv.weight)
-            self.conv.weight.data.diagonal().copy_(kernel[..., None])
+            bilinear(self.conv)
         else:
-            self.register_buffer("kernel", kernel[None, None], persistent=False)
+            self.register_buffer("kernel", bilinear_kernel(size)[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if hasattr(self, "conv"):
@@ -67,9 +66,7 @@ class FCN(Decoder):
         for stride in self.strides:
             joined = num_classes if self.op == "concat" and stride != encoder.stride else 0
             layer = nn.Conv2d(joined + encoder.channels[stride], num_classes, 1)
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-            nn.init.eye_(layer.weight.data[:, :joined, 0, 0])
+            zeros(layer, joined)
             self.score[str(stride)] = layer
         self.upsample = nn.ModuleList()
         self.crops: list[int] = []

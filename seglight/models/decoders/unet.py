@@ -10,10 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seglight.models.conv import conv_relu, he_init
+from seglight.models.conv import conv_relu
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
+from seglight.models.initial import he_normal, he_uniform, xavier
 from seglight.models.skips import Skips
 from seglight.models.values import one_of, whole
 
@@ -89,8 +90,12 @@ class UNet(Decoder):
             out = level(stride) if width or up == "transposed" else level(max(stride // 2, 1))
             self.blocks.append(Block(channels, skip, level(stride), out, skips.op, up, norm, self.padded))
             channels = out
-        he_init(self)
         self.head = nn.Conv2d(channels, num_classes, head, padding=head // 2)
+        if norm:
+            he_uniform(self.blocks)
+            xavier(self.head)
+        else:
+            he_normal(self)
 
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
         x, offset = features[self.deepest], self.offsets[self.deepest]

@@ -10,9 +10,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from seglight.models.conv import conv_relu, he_init
+from seglight.models.conv import conv_relu
 from seglight.models.encoder import UNIT, Encoder, Normalize
 from seglight.models.geometry import mirror, trace
+from seglight.models.initial import he_normal
 from seglight.models.values import number, one_of, whole
 
 
@@ -48,7 +49,7 @@ def unet(
         stages.append(stage)
     stages[-1].add_module("dropout", nn.Dropout(dropout))  # type: ignore[operator]
     path = nn.Sequential(*stages)
-    he_init(path)
+    he_normal(path)
     normalize = Normalize(UNIT, in_channels)
     return (ValidUNet if padding == "valid" else SameUNet)(stages, normalize)
 
