@@ -2,7 +2,7 @@
 
 | decoder | layers | score layer |
 |---|---|---|
-| unet, linknet: with norms | `he_uniform` | `xavier` |
+| unet, unet_auto, linknet: with norms | `he_uniform` | `xavier` |
 | unet_paper, unet_tiles: without norms | `he_normal` | `he_normal` |
 | deconv | `he_normal` | `xavier` |
 | fcn | `bilinear`, fixed or to learn from | `zeros` |

@@ -94,10 +94,28 @@ def test_the_papers_unet_draws_every_layer_from_its_own_normal() -> None:
     assert seen == 13
 
 
-@pytest.mark.parametrize("model", ["linknet", "encoder_decoder"])
+@pytest.mark.parametrize("model", ["unet", "linknet", "encoder_decoder"])
 def test_with_norms_a_score_layer_begins_as_segmentation_models_pytorchs(model: str) -> None:
     (head,) = built(f"model={model}", "encoder=efficientnet_lite0").head_modules()
     incoming, outgoing = head.in_channels * head.kernel_size[0] ** 2, head.out_channels * head.kernel_size[0] ** 2
     bound = math.sqrt(6 / (incoming + outgoing))
     assert 0.8 * bound < head.weight.abs().max() <= bound
     assert (head.bias == 0).all()
+
+
+@pytest.mark.parametrize("encoder", ["unet", "unet_narrow", "resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("model", ["unet", "unet_small"])
+def test_a_unets_decoder_fits_its_encoder(model: str, encoder: str) -> None:
+    """The paper's over the paper's own path, segmentation_models_pytorch's over any other, and options still count."""
+    form = "unet_paper" if encoder.startswith("unet") else "unet"
+    chosen, named = (
+        {
+            name: tuple(value.shape)
+            for name, value in built(f"model={model}", f"encoder={encoder}", *more).state_dict().items()
+        }
+        for more in ([], [f"decoder={form}"])
+    )
+    assert chosen == named
+    bilinear = built(f"model={model}", f"encoder={encoder}", "decoder.up=bilinear", "decoder.norm=true").decoder
+    assert not [m for m in bilinear.modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert [m for m in bilinear.modules() if isinstance(m, nn.BatchNorm2d)]

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, K classes, H W pixels, s stride.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seglight.models.conv import conv_relu
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
+from seglight.models.encoders.unet import SameUNet
 from seglight.models.geometry import frame
 from seglight.models.initial import he_normal, he_uniform, xavier
 from seglight.models.skips import Skips
@@ -115,3 +116,17 @@ class UNet(Decoder):
 
     def heads(self) -> list[nn.Module]:
         return [self.head]
+
+
+PAPER = {"width": None, "up": "transposed", "norm": False, "head": 1, "skip_first": True}
+
+
+def fitting(encoder: Encoder, skips: Skips, num_classes: int, **options: Any) -> UNet:
+    """The paper's form over the paper's own path, else `UNet` as it stands, segmentation_models_pytorch's form.
+
+    Options that are not null depart from it. The paper's form has no norms, and over pretrained features its loss is
+    still twice the other's after two epochs (experiments/causes).
+    """
+    form = PAPER if isinstance(encoder, SameUNet) else {}
+    given = {name: value for name, value in options.items() if value is not None}
+    return UNet(encoder, skips, num_classes, **(form | given))  # type: ignore[arg-type]
