@@ -152,7 +152,9 @@ def refuse_no_work(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> None:
     if summary.get("status") != "completed":
         for key, done in (("max_epochs", epochs), ("max_steps", steps)):
             if limited(new[key]) and new[key] < done:
-                raise ValueError(f"trainer.{key}={new[key]}: {run.path} has already trained {done}")
+                raise ValueError(
+                    f"trainer.{key}={new[key]}: {run.path} has already trained {done} {key.removeprefix('max_')}"
+                )
         return
     by_steps = limited(old.max_steps) and steps >= old.max_steps  # perhaps amid an epoch
     epochs_left = not limited(new.max_epochs) or new.max_epochs >= epochs + (not by_steps)
