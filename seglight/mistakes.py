@@ -109,7 +109,8 @@ def instantiation(error: InstantiationException, cfg: DictConfig, key: str) -> B
         wrong = cause.errors()[0]
         name = ".".join([where, *map(str, wrong["loc"])])
         return ValueError(f"{name}={wrong['input']}: {wrong['msg'][:1].lower()}{wrong['msg'][1:]}")
-    if isinstance(cause, ValueError) and where.split(".")[0] not in str(cause):
+    named = cause is not None and re.match(r"[\w.]+=", str(cause))  # it names the key that was typed
+    if isinstance(cause, ValueError) and not named and where.split(".")[0] not in str(cause):
         return ValueError(f"{where}: {flat(cause)}")
     if isinstance(cause, AssertionError) or type(cause).__name__ == "MisconfigurationException":
         return ValueError(f"{where}: {flat(cause)}")

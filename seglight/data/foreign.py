@@ -23,15 +23,6 @@ from seglight.data.settings import one_of, refuse_unknown, whole
 SPLITS = ("train", "val", "test")
 
 
-def adopt(data: Any, num_classes: int | None = None) -> Any:
-    """`data` itself if it is one of ours; otherwise a `Foreign` around it."""
-    if all(hasattr(data, name) for name in ("classes", "palette", "eval_dataloader", "save_prediction")):
-        return data
-    if not isinstance(data, LightningDataModule):
-        raise ValueError(f"data._target_ made a {type(data).__name__}; expected a LightningDataModule")
-    return Foreign(data, num_classes)
-
-
 class Foreign(LightningDataModule):
     """Wraps `module`; its batches are dicts with image and mask, or (image, mask) tuples.
 
@@ -61,7 +52,7 @@ class Foreign(LightningDataModule):
         named = classes if classes is not None else getattr(module, "classes", None)
         count = num_classes or getattr(module, "num_classes", None) or (len(list(named)) if named is not None else None)
         if count is None:
-            raise ValueError(f"data._target_={type(module).__name__} has no num_classes; set data.num_classes")
+            raise ValueError(f"data.module._target_={type(module).__name__} has no num_classes; set data.num_classes")
         self.num_classes = whole("num_classes", count)
         self.classes = tuple(named) if named is not None else tuple(f"class {i}" for i in range(self.num_classes))
         if len(self.classes) != self.num_classes:

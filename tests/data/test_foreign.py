@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 import seglight
 from seglight.config import resolve
-from seglight.data.foreign import adopt
+from seglight.data.foreign import Foreign
 from seglight.runs.run import Run
 from seglight.training.fit import fit
 from tests.conftest import QUICK
@@ -53,7 +53,7 @@ class TheirStream(LightningDataModule):
 
 
 def test_another_projects_data_module(tmp_path: Path, make_data: MakeData) -> None:
-    data = adopt(TheirData(), num_classes=3)
+    data = Foreign(TheirData(), num_classes=3)
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (2, 3, 8, 8)
     assert batch["name"] == ["000000", "000001"]
@@ -69,9 +69,9 @@ def test_another_projects_data_module(tmp_path: Path, make_data: MakeData) -> No
     with pytest.raises(ValueError, match=r"data\.split=test: TheirData has no test_dataloader"):
         composed.test_dataloader()
     with pytest.raises(ValueError, match=r"TheirData has no num_classes; set data\.num_classes"):
-        adopt(TheirData())
-    with pytest.raises(ValueError, match=r"made a dict; expected a LightningDataModule"):
-        adopt({})
+        Foreign(TheirData())
+    with pytest.raises(ValueError, match=r"data\.module is a dict; expected a LightningDataModule"):
+        Foreign({})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("augment", ["standard", "none", "unet"])
@@ -132,7 +132,7 @@ IMAGES, MASKS = torch.full((2, 3, 4, 5), 90, dtype=torch.uint8), torch.zeros(2, 
 )
 def test_a_batch_of_the_wrong_kind_is_refused(images: Any, masks: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^data=module: .*{message}") as error:
-        next(iter(adopt(Given((images, masks)), num_classes=3).train_dataloader()))
+        next(iter(Foreign(Given((images, masks)), num_classes=3).train_dataloader()))
     assert "\n" not in str(error.value)
 
 
@@ -141,11 +141,11 @@ def test_what_is_right_passes() -> None:
     ignored[1, 2] = 255
     for images in (IMAGES, IMAGES.float(), IMAGES * 0, IMAGES.half()):
         for masks in (MASKS, ignored, ignored.byte(), ignored[:, None]):
-            batch = next(iter(adopt(Given({"image": images, "mask": masks}), num_classes=3).train_dataloader()))
+            batch = next(iter(Foreign(Given({"image": images, "mask": masks}), num_classes=3).train_dataloader()))
             assert batch["mask"].shape == MASKS.shape
 
 
 def test_a_label_is_looked_for_in_every_batch() -> None:
     later = Given((IMAGES, MASKS), (IMAGES, MASKS + 7))
     with pytest.raises(ValueError, match="label 7 in the mask of 000002"):
-        list(adopt(later, num_classes=3).train_dataloader())
+        list(Foreign(later, num_classes=3).train_dataloader())
