@@ -8,8 +8,8 @@ import tomllib
 import pytest
 
 from seglight import compose
-from seglight.cli import message
 from seglight.config import build
+from seglight.errors import message
 from seglight.extras import EXTRAS
 from tests.conftest import REPO
 

@@ -8,6 +8,8 @@ import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from seglight.values import number
+
 
 class StochasticWeightAveraging(WeightAveraging):
     """Up to the share `start` of the run the average is the current weights, from then on the mean of each step's.
@@ -16,8 +18,7 @@ class StochasticWeightAveraging(WeightAveraging):
     """
 
     def __init__(self, start: float = 0.75) -> None:
-        if not 0 <= start < 1:
-            raise ValueError(f"average.start={start}: a share of the run, 0 <= start < 1")
+        number("average.start", start, 0, 1, below=True)
         super().__init__(avg_fn=self.mean)
         self.start = start
         self.first = self.step = 0

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from seglight.ranks.environment import rank
 from seglight.runs.run import Run
+from seglight.values import one_of
 
 if TYPE_CHECKING:
     import wandb
@@ -30,8 +31,7 @@ class RunLogger(WandbLogger):
     def __init__(
         self, save_dir: str, project: str, mode: str = "auto", watch: str | None = None, **settings: Any
     ) -> None:
-        if watch not in (None, "gradients", "parameters", "all"):
-            raise ValueError(f"logger.wandb.watch={watch}; expected null, gradients, parameters or all")
+        one_of("logger.wandb.watch", watch, (None, "gradients", "parameters", "all"))
         self.run = Run(save_dir)
         self.watched = watch
         mode = mode_where_logged_in() if mode == "auto" else mode

@@ -15,8 +15,8 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
-from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
+from seglight.values import one_of
 
 CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
@@ -58,7 +58,7 @@ class Cityscapes(SegmentationData):
 
     def __init__(self, *, coarse: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.coarse = one_of("coarse", coarse, (False, True))
+        self.coarse = one_of("data.coarse", coarse, (False, True))
 
     def pairs(self, split: str) -> list[Pair]:
         pairs = self.frames(split, None if split == "test" else "gtFine")

@@ -29,6 +29,7 @@ from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
 from seglight.data.workers import worker_count
+from seglight.values import one_of, typed, whole
 
 FEATURES = {"features": "auto", "features_ram": "ram", "features_disk": "disk"}
 
@@ -84,13 +85,13 @@ class SegmentationData(LightningDataModule):
         self.augment = augmentation(augment, self.classes)
         if rare_classes and (self.augment is None or not self.augment.has("rare_classes")):
             text = "augment has no crop that could be moved to them; augment=standard, light, strong and unet have"
-            raise ValueError(f"data.rare_classes={settings.shown(rare_classes)}: {text}")
-        self.batch_size = settings.whole("batch_size", batch_size)
-        self.eval_batch_size = settings.whole("eval_batch_size", eval_batch_size)
+            raise ValueError(f"data.rare_classes={typed(rare_classes)}: {text}")
+        self.batch_size = whole("data.batch_size", batch_size)
+        self.eval_batch_size = whole("data.eval_batch_size", eval_batch_size)
         self.num_workers = worker_count(num_workers)
-        self.seed, self.draw_with_replacement = settings.whole("seed", seed, 0), draw_with_replacement
-        self.on_error = settings.one_of("on_error", on_error, ("raise", "skip"))
-        settings.one_of("cache", cache, (None, "none", "disk", "ram", *FEATURES))
+        self.seed, self.draw_with_replacement = whole("data.seed", seed, 0), draw_with_replacement
+        self.on_error = one_of("data.on_error", on_error, ("raise", "skip"))
+        one_of("data.cache", cache, (None, "none", "disk", "ram", *FEATURES))
         self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.training.features
         self.cache = None if cache == "none" or self.features else cache
         if self.cache and self.root is None:

@@ -15,7 +15,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
-from seglight.data.settings import share, whole
+from seglight.values import number, whole
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class Folder(SegmentationData):
         if lists is not None and not isinstance(lists, Mapping):
             raise ValueError(f"data.lists={lists}: a list file a split is needed, {{train: train.txt, val: val.txt}}")
         self.images, self.masks, self.lists = images, masks, lists
-        self.val_fraction, self.split_seed = share("val_fraction", val_fraction), whole("split_seed", split_seed, 0)
+        self.val_fraction = number("data.val_fraction", val_fraction, 0, 1, above=True, below=True)
+        self.split_seed = whole("data.split_seed", split_seed, 0)
         if lists:
             self.splits = tuple(lists)
 

@@ -18,7 +18,8 @@ from seglight.data.foreign_batches import Named
 from seglight.data.labels import IGNORE_INDEX
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import palette_image, prediction_file
-from seglight.data.settings import one_of, refuse_unknown, whole
+from seglight.data.settings import refuse_unknown
+from seglight.values import one_of, whole
 
 SPLITS = ("train", "val", "test")
 
@@ -47,13 +48,13 @@ class Foreign(LightningDataModule):
         if not isinstance(module, LightningDataModule):
             raise ValueError(f"data.module is a {type(module).__name__}; expected a LightningDataModule")
         self.module = module
-        self.train_split = one_of("train_split", train_split, SPLITS)
-        self.split = one_of("split", split, SPLITS)
+        self.train_split = one_of("data.train_split", train_split, SPLITS)
+        self.split = one_of("data.split", split, SPLITS)
         named = classes if classes is not None else getattr(module, "classes", None)
         count = num_classes or getattr(module, "num_classes", None) or (len(list(named)) if named is not None else None)
         if count is None:
             raise ValueError(f"data.module._target_={type(module).__name__} has no num_classes; set data.num_classes")
-        self.num_classes = whole("num_classes", count)
+        self.num_classes = whole("data.num_classes", count)
         self.classes = tuple(named) if named is not None else tuple(f"class {i}" for i in range(self.num_classes))
         if len(self.classes) != self.num_classes:
             raise ValueError(f"data.num_classes={self.num_classes}; {type(module).__name__} names {len(self.classes)}")
@@ -81,7 +82,7 @@ class Foreign(LightningDataModule):
 
     def eval_dataloader(self, split: str) -> Any:
         """The module's own loader of that split."""
-        method = f"{one_of('split', split, SPLITS)}_dataloader"
+        method = f"{one_of('data.split', split, SPLITS)}_dataloader"
         if getattr(type(self.module), method) is getattr(LightningDataModule, method):
             raise ValueError(f"data.split={split}: {type(self.module).__name__} has no {method}")
         loader = getattr(self.module, method)()

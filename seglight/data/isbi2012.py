@@ -12,8 +12,8 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
 from seglight.data.reading import frame_count
-from seglight.data.settings import whole
 from seglight.data.source import Source
+from seglight.values import whole
 
 SOURCE = Source(
     "https://imagej.net/events/isbi-2012-segmentation-challenge",
@@ -38,8 +38,8 @@ class ISBI2012(SegmentationData):
 
     def __init__(self, *, folds: int = 5, fold: int = 0, fold_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
-        self.folds, self.fold = whole("folds", folds, 2), whole("fold", fold, 0)
-        self.fold_seed = whole("fold_seed", fold_seed, 0)
+        self.folds, self.fold = whole("data.folds", folds, 2), whole("data.fold", fold, 0)
+        self.fold_seed = whole("data.fold_seed", fold_seed, 0)
         if fold >= folds:
             raise ValueError(f"data.fold={fold}: a whole number below data.folds={folds} is needed")
 

@@ -9,8 +9,8 @@ from seglight.data.labels import MappedLabels
 from seglight.data.listing import refuse_twice
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
-from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
+from seglight.values import one_of
 
 HOST = "https://www.robots.ox.ac.uk/~vgg/data/pets"
 SOURCE = Source(
@@ -35,7 +35,7 @@ class Pet(SegmentationData):
     source = SOURCE
 
     def __init__(self, *, border: str = "ignore", **options: Any) -> None:
-        one_of("border", border, ("ignore", "class"))
+        one_of("data.border", border, ("ignore", "class"))
         if border == "class":
             self.classes = (*Pet.classes, "border")
         self.border = border

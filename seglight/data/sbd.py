@@ -7,9 +7,9 @@ from typing import Any
 
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
-from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
 from seglight.data.voc import ARCHIVES, LICENCE, VOC
+from seglight.values import one_of
 
 SBD = Archive(
     "benchmark.tgz",
@@ -37,7 +37,7 @@ class VOCSBD(VOC):
 
     def __init__(self, *, sbd_root: str | Path, masks: str = "auto", **options: Any) -> None:
         super().__init__(**options)
-        self.masks = one_of("masks", masks, ("auto", "png", "mat"))
+        self.masks = one_of("data.masks", masks, ("auto", "png", "mat"))
         self.source, self.sbd_root = SOURCE, Path(sbd_root).expanduser()
 
     def pairs(self, split: str) -> list[Pair]:

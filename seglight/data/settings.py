@@ -1,32 +1,13 @@
-"""Checks of single settings, all in one form: `data.KEY=VALUE: what is needed`."""
+"""Checks of settings that data sets alone have, in the form of `seglight.values`."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-
-def whole(key: str, value: Any, least: int = 1) -> int:
-    """A whole number from `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"data.{key}={value}: a whole number from {least} is needed")
-    return value
-
-
-def share(key: str, value: Any) -> float:
-    """A number between 0 and 1, neither of them."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise ValueError(f"data.{key}={value}: a number between 0 and 1 is needed")
-    return float(value)
-
-
-def one_of(key: str, value: Any, options: Collection[Any]) -> Any:
-    """One of a few values; None is `null`."""
-    if value not in options:
-        raise ValueError(f"data.{key}={shown(value)}: one of {', '.join(map(shown, options))} is needed")
-    return value
+from seglight.values import typed
 
 
 def crop_size(value: Any) -> tuple[int, int]:
@@ -34,7 +15,7 @@ def crop_size(value: Any) -> tuple[int, int]:
     sides = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
     if len(sides) != 2 or any(isinstance(side, bool) or not isinstance(side, int) or side < 1 for side in sides):
         raise ValueError(
-            f"data.crop_size={shown(value)}: a whole number of pixels from 1, or [height, width], is needed"
+            f"data.crop_size={typed(value)}: a whole number of pixels from 1, or [height, width], is needed"
         )
     return sides[0], sides[1]
 
@@ -44,7 +25,7 @@ def scale_range(value: Any) -> tuple[float, float]:
     ends = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
     if len(ends) != 2 or not numbers or not 0 < ends[0] <= ends[1] < float("inf"):
-        raise ValueError(f"data.scale={shown(value)}: [smallest, largest] is needed, above 0, such as [0.5, 2.0]")
+        raise ValueError(f"data.scale={typed(value)}: [smallest, largest] is needed, above 0, such as [0.5, 2.0]")
     return float(ends[0]), float(ends[1])
 
 
@@ -55,7 +36,7 @@ def class_indices(value: Any, classes: Sequence[str]) -> tuple[int, ...]:
         index = isinstance(one, int) and not isinstance(one, bool) and 0 <= one < len(classes)
         if not index and one not in classes:
             raise ValueError(
-                f"data.rare_classes={shown(value)}: {one} is no class; a list of names or of indices 0 to "
+                f"data.rare_classes={typed(value)}: {one} is no class; a list of names or of indices 0 to "
                 f"{len(classes) - 1} is needed: {', '.join(classes)}"
             )
     return tuple(classes.index(one) if isinstance(one, str) else one for one in given)
@@ -73,11 +54,4 @@ def refuse_unknown(unknown: Mapping[str, Any], kind: type, name: str) -> None:
         }
         close = difflib.get_close_matches(key, known, 1)
         hint = f"; did you mean data.{close[0]}?" if close else f"; its keys are {', '.join(sorted(known))}"
-        raise ValueError(f"data.{key}={shown(value)}: data={name} has no such key{hint}")
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed on a command line."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(map(shown, value))}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        raise ValueError(f"data.{key}={typed(value)}: data={name} has no such key{hint}")

@@ -12,7 +12,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.drawing import CLASSES, COLOURS, draw
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
-from seglight.data.settings import whole
+from seglight.values import whole
 
 SPLITS = ("train", "val", "test")
 
@@ -59,9 +59,9 @@ class Shapes(SegmentationData):
     ) -> None:
         super().__init__(**options)
         images = {"train_images": train_images, "val_images": val_images, "test_images": test_images}
-        counts = (whole(key, count) for key, count in images.items())
+        counts = (whole(f"data.{key}", count) for key, count in images.items())
         self.counts = dict(zip(SPLITS, counts, strict=True))
-        self.shapes_reader = ShapesReader(whole("size", size), whole("images_seed", images_seed, 0))
+        self.shapes_reader = ShapesReader(whole("data.size", size), whole("data.images_seed", images_seed, 0))
 
     def pairs(self, split: str) -> list[Pair]:
         if split not in self.counts:

@@ -9,8 +9,8 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
 from seglight.data.palette import voc_colours
-from seglight.data.settings import one_of
 from seglight.data.source import Archive, Source
+from seglight.values import one_of
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -50,7 +50,7 @@ class VOC(SegmentationData):
 
     def __init__(self, *, year: int = 2012, **options: Any) -> None:
         super().__init__(**options)
-        self.year = one_of("year", year, range(2007, 2013))  # those that have segmentation masks
+        self.year = one_of("data.year", year, range(2007, 2013))  # those that have segmentation masks
         self.source = Source(HOME, LICENCE, ARCHIVES[year])
 
     def pairs(self, split: str) -> list[Pair]:

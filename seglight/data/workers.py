@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from seglight.values import whole
+
 JOBS = "SEGLIGHT_JOBS"  # how many jobs a launcher runs on this machine at a time
 MOST = 8  # workers a process gets from `auto`
 
@@ -12,9 +14,7 @@ def worker_count(setting: int | str) -> int:
     """`auto`: this process's share of the machine's cores, at most 8; otherwise the number itself."""
     if setting == "auto":
         return min(MOST, own_cores())
-    if not isinstance(setting, int) or isinstance(setting, bool) or setting < 0:
-        raise ValueError(f"data.num_workers={setting}: a whole number from 0, or auto, is needed")
-    return setting
+    return whole("data.num_workers", setting, 0, note=", or auto,")
 
 
 def own_cores() -> int:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from seglight.losses.cross_entropy import IGNORE_INDEX, median_frequency, pixel_losses, pixel_weights
-from seglight.losses.values import number
+from seglight.values import number
 
 
 class Border(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from seglight.losses.cross_entropy import IGNORE_INDEX
-from seglight.losses.values import number
+from seglight.values import number
 
 
 class Sum(nn.Module):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglight.losses.values import number
+from seglight.values import number, one_of
 
 IGNORE_INDEX = 255
 
@@ -22,9 +22,7 @@ class CrossEntropy(nn.Module):
 
     def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"loss.reduction={reduction}: one of mean, sum is needed")
-        self.reduction = reduction
+        self.reduction = one_of("loss.reduction", reduction, ("mean", "sum"))
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         total = pixel_losses(logits, labels).sum()

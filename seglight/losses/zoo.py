@@ -7,7 +7,7 @@ from typing import Any
 import segmentation_models_pytorch.losses as library
 from torch import nn
 
-from seglight.losses.values import number
+from seglight.values import number
 
 
 def dice(smooth: float = 0.0, **options: Any) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seglight.models.geometry import trace
 from seglight.models.pixels import check_pixels
-from seglight.models.values import whole
+from seglight.values import whole
 
 M = TypeVar("M", bound=Tensor | None)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from seglight.models.encoder import Encoder
-from seglight.models.values import number, one_of, whole
+from seglight.values import number, one_of, whole
 
 
 class Skips:
@@ -22,7 +22,7 @@ class Skips:
         strides: Sequence[int] | None = None,
         scales: Mapping[int, float] | None = None,
     ) -> None:
-        one_of("skips.op", op, "none", "add", "concat")
+        one_of("skips.op", op, ("none", "add", "concat"))
         for stride in strides or ():
             whole("skips.strides", stride)
         for scale in (scales or {}).values():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seglight.models.values import whole
+from seglight.values import whole
 
 Weights = str | None  # "imagenet", null or the path of a state dict
 

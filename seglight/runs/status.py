@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seglight.cli import message
+from seglight.errors import message
 from seglight.runs.run import Run
 
 DONE = ("completed", "pruned")  # nothing is left to do

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seglight.cli import USER_ERRORS, message
+from seglight.errors import USER_ERRORS, message
 from seglight.ranks.environment import rank
 from seglight.ranks.signals import SECONDS_TO_STOP
 from seglight.runs import status

@@ -36,7 +36,7 @@ class SlurmJobs(JobLauncher):
     def check(self) -> None:
         number("hydra.launcher.poll", self.poll, above=True)
         number("hydra.launcher.mem_gb", self.parameters.get("mem_gb", 1), above=True)
-        whole("hydra.launcher.max_num_timeout", self.max_num_timeout)
+        whole("hydra.launcher.max_num_timeout", self.max_num_timeout, 0)
         for name, least in LEAST.items():
             if name in self.parameters:
                 whole(f"hydra.launcher.{name.removeprefix('slurm_')}", self.parameters[name], least)

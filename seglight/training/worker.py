@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from seglight.cli import USER_ERRORS, message
+from seglight.errors import USER_ERRORS, message
 from seglight.ranks.environment import rank
 from seglight.ranks.signals import SECONDS_TO_STOP, end_with_parent, stop_in_time, stops_at_once
 from seglight.runs import status

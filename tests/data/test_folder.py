@@ -182,8 +182,8 @@ def test_a_class_table_is_looked_for_here_and_in_the_root(
         ("data.images=images/**.png", r"images/\*\*.png: no glob below"),
         ("data.masks=null", "data.train_split=train: its images have no masks, which training needs"),
         ("data.lists=train.txt", "data.lists=train.txt: a list file a split is needed"),
-        ("data.val_fraction=1", "data.val_fraction=1: a number between 0 and 1"),
-        ("data.val_fraction=-0.5", "data.val_fraction=-0.5: a number between 0 and 1"),
+        ("data.val_fraction=1", "data.val_fraction=1: a number above 0 and below 1 is needed"),
+        ("data.val_fraction=-0.5", "data.val_fraction=-0.5: a number above 0 and below 1 is needed"),
         ("data.root=nowhere", "data.root=nowhere: no such folder"),
     ],
 )

@@ -9,7 +9,7 @@ from seglight.models.encoder import Encoder
 from seglight.models.geometry import frame
 from seglight.models.initial import he_normal, xavier
 from seglight.models.skips import Skips
-from seglight.models.values import whole
+from seglight.values import whole
 
 
 class Deconv(Decoder):

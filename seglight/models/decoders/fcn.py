@@ -16,7 +16,7 @@ from seglight.models.encoder import Encoder
 from seglight.models.geometry import bilinear_kernel, frame
 from seglight.models.initial import bilinear, zeros
 from seglight.models.skips import Skips
-from seglight.models.values import one_of
+from seglight.values import one_of
 
 
 class Upsample(nn.Module):
@@ -59,7 +59,7 @@ class FCN(Decoder):
         self, encoder: Encoder, skips: Skips, num_classes: int, upsampling: Literal["fixed", "learned"] = "fixed"
     ) -> None:
         super().__init__()
-        one_of("decoder.upsampling", upsampling, "fixed", "learned")
+        one_of("decoder.upsampling", upsampling, ("fixed", "learned"))
         self.op, self.scales = skips.op, skips.scales
         self.strides = [encoder.stride, *skips.of(encoder)]
         self.score = nn.ModuleDict()

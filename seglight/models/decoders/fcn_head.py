@@ -11,7 +11,7 @@ from torchvision.models.segmentation.fcn import FCNHead as TorchvisionHead
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
-from seglight.models.values import number
+from seglight.values import number
 
 
 class FCNHead(Decoder):

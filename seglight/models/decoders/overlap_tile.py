@@ -10,7 +10,7 @@ from seglight.models.encoder import Encoder
 from seglight.models.encoders.unet import ValidUNet
 from seglight.models.geometry import mirror
 from seglight.models.skips import Skips
-from seglight.models.values import whole
+from seglight.values import whole
 
 
 class OverlapTileUNet(UNet):

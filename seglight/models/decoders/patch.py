@@ -13,7 +13,7 @@ from seglight.models.decoders.decoder import Decoder, TrainingPair
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import mirror
 from seglight.models.skips import Skips
-from seglight.models.values import whole
+from seglight.values import whole
 
 
 class Patch(Decoder):

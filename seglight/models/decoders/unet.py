@@ -17,7 +17,7 @@ from seglight.models.encoders.unet import SameUNet
 from seglight.models.geometry import frame
 from seglight.models.initial import he_normal, he_uniform, xavier
 from seglight.models.skips import Skips
-from seglight.models.values import one_of, whole
+from seglight.values import one_of, whole
 
 
 class Block(nn.Module):
@@ -68,7 +68,7 @@ class UNet(Decoder):
         skip_first: bool = False,
     ) -> None:
         super().__init__()
-        one_of("decoder.up", up, "nearest", "bilinear", "transposed")
+        one_of("decoder.up", up, ("nearest", "bilinear", "transposed"))
         whole("decoder.head", head)
         if head % 2 == 0:
             raise ValueError(f"decoder.head={head}: an odd kernel is needed")

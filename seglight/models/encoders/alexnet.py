@@ -8,8 +8,8 @@ import torchvision
 from torch import nn
 
 from seglight.models.encoder import CAFFE, IMAGENET, Encoder, Normalize, sequential_encoder, split
-from seglight.models.values import number, whole
 from seglight.models.weights import Weights, adapt_input, load_trunk, read_state, torchvision_state
+from seglight.values import number, whole
 
 
 def alexnet(weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:

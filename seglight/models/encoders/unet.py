@@ -14,7 +14,7 @@ from seglight.models.conv import conv_relu
 from seglight.models.encoder import UNIT, Encoder, Normalize
 from seglight.models.geometry import mirror, trace
 from seglight.models.initial import he_normal
-from seglight.models.values import number, one_of, whole
+from seglight.values import number, one_of, whole
 
 
 def unet(
@@ -32,7 +32,7 @@ def unet(
     """
     if weights is not None:
         raise ValueError(f"encoder=unet has no pretrained weights: encoder.weights=null, got {weights}")
-    one_of("encoder.padding", padding, "same", "valid")
+    one_of("encoder.padding", padding, ("same", "valid"))
     number("encoder.dropout", dropout, 0, 1)
     whole("encoder.in_channels", in_channels)
     for count in channels:

@@ -8,8 +8,8 @@ import torchvision
 from torch import Tensor, nn
 
 from seglight.models.encoder import IMAGENET, Encoder, Normalize, sequential_encoder, split
-from seglight.models.values import number, whole
 from seglight.models.weights import Weights, adapt_input, load_trunk, torchvision_state
+from seglight.values import number, whole
 
 CONFIGURATION = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}  # the paper's Table 1
 
