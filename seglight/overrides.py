@@ -60,7 +60,8 @@ def is_meant(override: Override, name: str, text: str, sweeps: bool) -> bool:
         return sweeps or not (path or "/" in text)
     value: Any = override.value()
     if isinstance(value, list | dict):
-        return not path and not exists(text)
+        table = name == "data.class_table" and isinstance(value, dict)  # a file, or the table itself
+        return (table or not path) and not exists(text)
     if path:
         return value == text or (isinstance(value, str) and not exists(text) and any(mark in text for mark in "'\"\\"))
     return True

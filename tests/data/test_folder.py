@@ -172,6 +172,7 @@ def test_a_class_table_is_looked_for_here_and_in_the_root(
     assert make_data(*options(root), table).classes == ("in", "root")
     (here / "table.yaml").write_text("classes: [right, here]")
     assert make_data(*options(root), table).classes == ("right", "here")
+    assert make_data(*options(root), "data.class_table={classes: [{name: a, id: 7}, b]}").classes == ("a", "b")
 
 
 @pytest.mark.parametrize(
