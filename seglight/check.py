@@ -51,19 +51,15 @@ def check(cfg: DictConfig) -> dict[str, Any]:
 
 
 def read(data: SegmentationData, splits: list[str]) -> list[SplitReport]:
-    """Every split read under one progress bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    """Every split read, each under a progress bar."""
     from seglight.data.checking import read_split
+    from seglight.data.progress import progress_bar
 
-    listed = {split: data.unchecked(split) for split in splits}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        bars = {split: progress.add_task(f"{data.name} {split}", total=len(pairs)) for split, pairs in listed.items()}
-        return [
-            read_split(split, pairs, data.reader(split), lambda split=split: progress.advance(bars[split]))  # type: ignore[misc]
-            for split, pairs in listed.items()
-        ]
+    reports = []
+    for split, pairs in {split: data.unchecked(split) for split in splits}.items():
+        with progress_bar(f"{data.name} {split}", len(pairs)) as advance:
+            reports.append(read_split(split, pairs, data.reader(split), advance))
+    return reports
 
 
 def summarise(data: SegmentationData, reports: list[SplitReport], problems: list[tuple[str, str]]) -> dict[str, Any]:

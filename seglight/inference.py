@@ -33,7 +33,7 @@ def rgb_tensor(image: Any) -> Tensor:
     ValueError where it is no such image, or its values are not pixels of 0 to 255.
     """
     if isinstance(image, str | Path | Image.Image):
-        from seglight.data.reading import read_image, to_rgb
+        from seglight.data.decode import read_image, to_rgb
 
         image = read_image(Path(image)) if isinstance(image, str | Path) else np.array(to_rgb(image, Path("the image")))
     if not isinstance(image, Tensor):

@@ -29,13 +29,13 @@ def inspect(cfg: DictConfig) -> None:
     cfg.size = list(sides)
     if cfg.grid:
         made("grid", Path(cfg.grid).parent)
-        from seglight.sweeps.grid import write_grid
+        from seglight.tables.grid import write_grid
 
         write_grid(Path(cfg.grid), tuple(cfg.size))
         log.info("wrote: %s", cfg.grid)
         return
     if cfg.families:
-        from seglight.sweeps.families import write_families
+        from seglight.tables.families import write_families
 
         write_families(Path(cfg.families))
         log.info("wrote: %s", cfg.families)

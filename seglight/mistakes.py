@@ -158,10 +158,10 @@ def parameters(target: str) -> list[str]:
     return list(found)
 
 
-def shortened(value: Any) -> str:
-    """A value's text, cut where it is long."""
+def shortened(value: Any, longest: int = 60) -> str:
+    """A value's text, cut where it is longer than so many characters."""
     text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def flat(error: BaseException | None) -> str:

@@ -18,8 +18,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from seglight.freeze import FreezePolicy
+from seglight.ignore import IGNORE_INDEX
 from seglight.inference import Inference
-from seglight.metrics import IGNORE_INDEX, SegmentationMetrics
+from seglight.metrics import SegmentationMetrics
 from seglight.optim import Recipe
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from seglight.freeze import NEVER, FreezePolicy, parts
 from seglight.optim import Recipe
 from seglight.runs.run import Run
 from seglight.schedule import Schedule
-from seglight.sweeps.grid import options
+from seglight.tables.grid import options
 from seglight.training.fit import fit
 from tests.conftest import QUICK, REPO, Command
 

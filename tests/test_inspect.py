@@ -10,8 +10,8 @@ from PIL import Image
 
 from seglight import build_model, compose
 from seglight.models.anatomy import anatomy
-from seglight.sweeps.families import row, write_families
-from seglight.sweeps.grid import PAPERS, Cell, write_grid
+from seglight.tables.families import row, write_families
+from seglight.tables.grid import PAPERS, Cell, write_grid
 from tests.conftest import REPO, Command
 
 
@@ -70,11 +70,11 @@ def test_the_command_on_patches_says_how_many(command: Command) -> None:
 
 
 def test_published_cells_exist_and_the_grid_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import seglight.sweeps.grid
+    import seglight.tables.grid
 
     names = {"encoder": ["unet_shallow"]}
-    everything = seglight.sweeps.grid.options
-    monkeypatch.setattr(seglight.sweeps.grid, "options", lambda group: names.get(group, everything(group)))
+    everything = seglight.tables.grid.options
+    monkeypatch.setattr(seglight.tables.grid, "options", lambda group: names.get(group, everything(group)))
     write_grid(tmp_path / "grid.md", (32, 32))
     text = (tmp_path / "grid.md").read_text()
     assert "### decoder=fcn" in text

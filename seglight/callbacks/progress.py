@@ -18,7 +18,7 @@ from seglight.callbacks.learning import Learning
 log = logging.getLogger(__name__)
 
 
-def progress_bar(cfg: DictConfig) -> list[L.Callback]:
+def terminal_bar(cfg: DictConfig) -> list[L.Callback]:
     """Rich's bar on a terminal; in a file or a pipe the epoch lines say enough."""
     return [RichProgressBar(leave=False)] if cfg.trainer.enable_progress_bar and sys.stdout.isatty() else []
 

@@ -15,7 +15,7 @@ import torch
 
 import seglight
 from seglight.callbacks.best import Best
-from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
+from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.runs.run import Run
 
 STATE = ("images", "seconds")  # what a resumed run takes over

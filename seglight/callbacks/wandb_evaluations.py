@@ -13,7 +13,7 @@ from PIL import Image
 from seglight.callbacks.best import Best
 from seglight.callbacks.predictions import Predictions
 from seglight.callbacks.wandb import RunLogger
-from seglight.metrics import IGNORE_INDEX
+from seglight.ignore import IGNORE_INDEX
 
 if TYPE_CHECKING:
     import wandb

@@ -13,8 +13,8 @@ import numpy as np
 from albumentations import BaseCompose, BasicTransform, Compose
 from numpy.typing import NDArray
 
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.settings import class_indices
+from seglight.ignore import IGNORE_INDEX
 
 NEAREST = (cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT)
 

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from seglight.data.labels import IGNORE_INDEX
+from seglight.data.decode import image_size
 from seglight.data.pair import Pair
 from seglight.data.progress import progress_bar
 from seglight.data.reader import Reader
-from seglight.data.reading import image_size
 from seglight.data.workers import available_cores
+from seglight.ignore import IGNORE_INDEX
 
 Place = tuple[int, int, int]  # where an image's bytes start, its height and width; its mask's bytes follow
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.listing import refuse_twice
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 from seglight.data.workers import available_cores
+from seglight.ignore import IGNORE_INDEX
 
 
 @dataclass(frozen=True)

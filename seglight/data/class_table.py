@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seglight.data.labels import IGNORE_INDEX, ColourLabels, Labels, MappedLabels
+from seglight.data.labels import ColourLabels, Labels, MappedLabels
 from seglight.data.palette import Colour, voc_colours
+from seglight.ignore import IGNORE_INDEX
 
 
 @dataclass(frozen=True)

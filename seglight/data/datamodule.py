@@ -19,7 +19,7 @@ from seglight.data.augmentation import augmentation
 from seglight.data.cache import cached
 from seglight.data.counting import count_classes
 from seglight.data.dataset import SegmentationDataset
-from seglight.data.labels import IGNORE_INDEX, IndexLabels
+from seglight.data.labels import IndexLabels
 from seglight.data.listing import check_pairs, say_padding
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.pair import Pair
@@ -29,6 +29,7 @@ from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
 from seglight.data.workers import worker_count
+from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, typed, whole
 
 FEATURES = {"features": "auto", "features_ram": "ram", "features_disk": "disk"}
@@ -171,12 +172,6 @@ class SegmentationData(LightningDataModule):
         return TrainingSampler(len(data), self.seed, self.draw_with_replacement)
 
     def val_dataloader(self) -> Loader:
-        return self.eval_dataloader(self.split)
-
-    def test_dataloader(self) -> Loader:
-        return self.eval_dataloader(self.split)
-
-    def predict_dataloader(self) -> Loader:
         return self.eval_dataloader(self.split)
 
     def eval_dataloader(self, split: str) -> Loader:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
 from seglight.data.augmentation import Augmentation, AugmentationError
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 from seglight.data.sampler import NOT_COUNTED
+from seglight.ignore import IGNORE_INDEX
 
 
 @dataclass(slots=True)

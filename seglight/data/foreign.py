@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seglight.data.foreign_batches import Named
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import palette_image, prediction_file
 from seglight.data.settings import refuse_unknown
+from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, whole
 
 SPLITS = ("train", "val", "test")
@@ -76,9 +76,6 @@ class Foreign(LightningDataModule):
 
     def val_dataloader(self) -> Any:
         return self.eval_dataloader(self.split)
-
-    def test_dataloader(self) -> Any:
-        return self.eval_dataloader("test")
 
     def eval_dataloader(self, split: str) -> Any:
         """The module's own loader of that split."""

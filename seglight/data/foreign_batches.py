@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seglight.data.labels import IGNORE_INDEX
+from seglight.ignore import IGNORE_INDEX
 
 
 class Named:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from seglight.data.datamodule import SegmentationData
+from seglight.data.decode import frame_count
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
-from seglight.data.reading import frame_count
 from seglight.data.source import Source
 from seglight.values import whole
 

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE_INDEX = 255
+from seglight.ignore import IGNORE_INDEX
+
 UNKNOWN = 254  # in tables: a value that the data set does not define
 
 

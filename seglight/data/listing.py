@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from seglight.data.decode import image_size
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader, size_mismatch
-from seglight.data.reading import image_size
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seglight.data.palette import IGNORED, Colour
+from seglight.ignore import IGNORE_INDEX
 
 
 def palette_image(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
     """A palette image of class indices [H, W]; ignored pixels (255) are near white, as in VOC."""
     colours: list[Colour] = [(0, 0, 0)] * 256
     colours[: len(palette)] = list(palette)
-    colours[255] = IGNORED
+    colours[IGNORE_INDEX] = IGNORED
     image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8), mode=None)
     image.putpalette([channel for colour in colours for channel in colour])
     return image

@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seglight.data.labels import IGNORE_INDEX, Labels
+from seglight.data.decode import read_image, read_mask
+from seglight.data.labels import Labels
 from seglight.data.pair import Pair
-from seglight.data.reading import read_image, read_mask
+from seglight.ignore import IGNORE_INDEX
 
 
 class Reader(Protocol):

@@ -12,8 +12,8 @@ import numpy as np
 from albumentations import CenterCrop, DualTransform
 from numpy.typing import NDArray
 
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.settings import crop_size, scale_range
+from seglight.ignore import IGNORE_INDEX
 
 IMAGENET_MEAN = (124, 116, 104)  # pads with what normalises to about zero
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglight.data.datamodule import SegmentationData
-from seglight.data.drawing import CLASSES, COLOURS, draw
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
+from seglight.data.shape_drawing import CLASSES, COLOURS, draw
 from seglight.values import whole
 
 SPLITS = ("train", "val", "test")

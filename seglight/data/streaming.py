@@ -22,12 +22,12 @@ from torch.utils.data import Dataset, get_worker_info
 from seglight.data.augmentation import Augmentation
 from seglight.data.datamodule import SegmentationData
 from seglight.data.dataset import Lazily, Sample
-from seglight.data.labels import IGNORE_INDEX
+from seglight.data.decode import fast_jpeg, jpeg_content
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
-from seglight.data.reading import fast_jpeg, jpeg_content
 from seglight.data.sampler import NOT_COUNTED, TrainingSampler
 from seglight.data.workers import available_cores
+from seglight.ignore import IGNORE_INDEX
 
 log = logging.getLogger(__name__)
 

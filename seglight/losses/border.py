@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from seglight.losses.cross_entropy import IGNORE_INDEX, median_frequency, pixel_losses, pixel_weights
+from seglight.ignore import IGNORE_INDEX
+from seglight.losses.cross_entropy import median_frequency, pixel_losses, pixel_weights
 from seglight.values import number
 
 

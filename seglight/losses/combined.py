@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from seglight.losses.cross_entropy import IGNORE_INDEX
+from seglight.ignore import IGNORE_INDEX
 from seglight.values import number
 
 

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglight.ignore import IGNORE_INDEX
 from seglight.values import number, one_of
-
-IGNORE_INDEX = 255
 
 
 class CrossEntropy(nn.Module):

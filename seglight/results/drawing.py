@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from seglight.data.palette import IGNORED, Colour
+from seglight.ignore import IGNORE_INDEX
 
 WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3  # of a sheet
 GAP = 4  # pixels between panels
@@ -22,7 +23,7 @@ def overlay(
     """Class colours laid over the image [H, W, 3]; ignored pixels are nearly white, as in predicted masks."""
     colours = np.zeros((256, 3), np.float32)
     colours[: len(palette)] = palette
-    colours[255] = IGNORED
+    colours[IGNORE_INDEX] = IGNORED
     mixed = image * np.float32(1 - strength) + colours[mask] * np.float32(strength)
     return np.asarray(mixed.round(), np.uint8)
 

@@ -13,8 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from seglight.mistakes import shortened
+
 WORDS = {"failed": "failed", "interrupted": "interrupted", "running": "still running", "waiting": "not started"}
-LONGEST = 160  # characters of an error
+LONGEST = 160  # characters of an error: a terminal or two are so wide
 
 
 class SweepReport(Callback):
@@ -46,7 +48,8 @@ def print_report(folder: Path) -> int:
         status, score, seconds = summary["status"], summary.get("val/miou"), summary.get("train_seconds")
         left[WORDS.get(status, status)] += status not in DONE
         if status == "failed":
-            reasons.append(f"job {run.path.name} failed: {shortened(summary.get('error') or 'no error was recorded')}")
+            error = (summary.get("error") or "").strip() or "no error was recorded"
+            reasons.append(f"job {run.path.name} failed: {shortened(error.splitlines()[0], LONGEST)}")
         table.add_row(
             run.path.name,
             " ".join(text for text in overrides.values() if text not in shared),
@@ -82,9 +85,3 @@ def constants(folder: Path) -> set[str]:
     return {
         f"{o.get_key_element()}={o.get_value_element_as_str()}".lstrip("+") for o in parsed if not o.is_sweep_override()
     }
-
-
-def shortened(error: str) -> str:
-    """Its first line, not longer than a terminal or two are wide."""
-    line = error.strip().splitlines()[0]
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seglight.data.labels import IGNORE_INDEX
 from seglight.data.loader import Collate
 from seglight.data.sampler import NOT_COUNTED
 from seglight.data.variants import Variants
+from seglight.ignore import IGNORE_INDEX
 
 ALIGNMENT = 64  # bytes
 

@@ -25,7 +25,7 @@ from seglight.callbacks.freezing import Freezing
 from seglight.callbacks.last_evaluation import LastEvaluation
 from seglight.callbacks.learning import Learning
 from seglight.callbacks.predictions import Predictions
-from seglight.callbacks.progress import EpochLines, print_class_table, progress_bar
+from seglight.callbacks.progress import EpochLines, print_class_table, terminal_bar
 from seglight.callbacks.pruning import Pruning
 from seglight.callbacks.same_buffers import SameBuffers
 from seglight.callbacks.stop_after_step import StopAfterStep
@@ -151,7 +151,7 @@ def callbacks(run: Run, best: Best) -> list[Any]:
         Advice(),
         DataWait(),
         EpochLines(learning),
-        *progress_bar(cfg),
+        *terminal_bar(cfg),
         *([predictions] if predictions else []),
         *([WandbEvaluations(best, predictions)] if "wandb" in cfg.logger else []),
         *([build(cfg, "average")] if cfg.average else []),

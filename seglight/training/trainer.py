@@ -12,12 +12,12 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seglight.callbacks.metrics_csv import MetricsCSV
 from seglight.config import build
 from seglight.ranks.devices import local_ranks
 from seglight.ranks.environment import environment, rank
 from seglight.runs.checkpoint import AtomicCheckpointIO
 from seglight.runs.run import Run
+from seglight.training.metrics_csv import MetricsCSV
 
 log = logging.getLogger(__name__)
 

@@ -67,7 +67,7 @@ def test_another_projects_data_module(tmp_path: Path, make_data: MakeData) -> No
     assert composed.classes == ("a", "b", "c")
     assert next(iter(composed.val_dataloader()))["mask"].shape == (2, 6, 6)
     with pytest.raises(ValueError, match=r"data\.split=test: TheirData has no test_dataloader"):
-        composed.test_dataloader()
+        composed.eval_dataloader("test")
     with pytest.raises(ValueError, match=r"TheirData has no num_classes; set data\.num_classes"):
         Foreign(TheirData())
     with pytest.raises(ValueError, match=r"data\.module is a dict; expected a LightningDataModule"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seglight.data.drawing import CLASSES, draw
+from seglight.data.shape_drawing import CLASSES, draw
 from seglight.data.shapes import Shapes
 
 K = len(CLASSES)

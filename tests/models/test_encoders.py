@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seglight import compose
 from seglight.models.encoder import CAFFE, CENTRED, IMAGENET, UNIT, Encoder, Normalize, Pixels
 from seglight.models.geometry import on_meta
-from seglight.sweeps.grid import options
+from seglight.tables.grid import options
 
 
 def encoder(name: str, *overrides: str) -> Encoder:

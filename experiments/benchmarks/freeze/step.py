@@ -22,9 +22,9 @@ from typing import Any
 import torch
 
 import seglight
-from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
 from seglight.config import build, resolve
 from seglight.optim import Recipe
+from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.training.features import FeatureData
 from seglight.training.fit import build_task
 from seglight.training.trainer import build_trainer

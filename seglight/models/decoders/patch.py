@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglight.ignore import IGNORE_INDEX
 from seglight.models.decoders.decoder import Decoder, TrainingPair
 from seglight.models.encoder import Encoder
 from seglight.models.geometry import mirror
@@ -63,7 +64,7 @@ class Patch(Decoder):
     def training_pairs(self, encoder: Encoder, images: Tensor, masks: Tensor) -> list[TrainingPair]:
         """Logits [B, K, N] and labels [B, N] of labelled pixels drawn from each image."""
         labels = masks.flatten(1)
-        labelled = (labels != 255).float()
+        labelled = (labels != IGNORE_INDEX).float()
         pixels = torch.multinomial(labelled + (labelled.sum(1, keepdim=True) == 0), self.samples, replacement=True)
         batch = torch.arange(len(images), device=images.device)[:, None]
         rows, columns = pixels // images.shape[-1], pixels % images.shape[-1]

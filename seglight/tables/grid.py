@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from seglight import mistakes
 from seglight.config import compose, conf_dir
 from seglight.models import EncoderDecoder
 from seglight.models.anatomy import anatomy
@@ -71,7 +72,7 @@ def decoder_overrides(decoder: str) -> list[str]:
 
 def options(group: str) -> list[str]:
     """The names of a group's options."""
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return mistakes.options(conf_dir(), group)
 
 
 @cache

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seglight.data.decode import fast_jpeg, image_size, read_image, read_mask
 from seglight.data.labels import ColourLabels, IndexLabels, MappedLabels
-from seglight.data.reading import fast_jpeg, image_size, read_image, read_mask
 from tests.data.conftest import labels, picture, save_palette
 
 

@@ -12,7 +12,7 @@ from seglight import build_model, compose
 from seglight.models import EncoderDecoder
 from seglight.models.anatomy import anatomy
 from seglight.models.decoders.patch import Patch
-from seglight.sweeps.grid import Cell, cells, options
+from seglight.tables.grid import Cell, cells, options
 
 # Encoders quick enough to take a step in every cell of theirs, and how many cells that is at least.
 SAMPLE = {

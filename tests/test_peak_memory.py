@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seglight.callbacks.peak_memory import peak_memory, reset_peak_memory
+from seglight.peak_memory import peak_memory, reset_peak_memory
 
 MB = 1_000_000
 

@@ -1,0 +1,1 @@
+"""Tables that `inspect` writes: of all networks, and of timm's families."""
