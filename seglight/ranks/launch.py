@@ -17,7 +17,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class RanksFailed(ChildProcessError):
-    """A rank failed and the others were stopped; the text says which one and how."""
+    """A rank failed and the others were stopped; the text says which one and how, `killed` whether by a signal."""
+
+    killed = False
 
 
 def launch(ranks: int, module: str, folder: Path) -> None:
@@ -45,7 +47,9 @@ def launch(ranks: int, module: str, folder: Path) -> None:
             rank, first = error.get_first_failure()
             if first.exitcode - 128 in SIGNALS:  # the ranks got the signal, not this process
                 raise Stopped(first.exitcode - 128) from None
-            raise RanksFailed(failure(rank, first.exitcode, folder)) from None
+            failed = RanksFailed(failure(rank, first.exitcode, folder))
+            failed.killed = first.exitcode < 0
+            raise failed from None
         except SignalException as stop:  # the ranks got it too and have ended
             raise Stopped(stop.sigval) from None
 

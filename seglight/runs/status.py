@@ -40,6 +40,11 @@ def end(run: Run, status: str, error: str | None = None) -> None:
         run.note(status=status, error=error)
 
 
+def killed(run: Run, death: str) -> None:
+    """Records that a rank was killed. The other ranks' errors follow from that, so this replaces them."""
+    run.note(status="failed", error=death)
+
+
 def died(run: Run, death: str) -> None:
     """Records that a job's process is gone, where it could not say so itself."""
     end(run, "failed", death)

@@ -39,4 +39,7 @@ def train_in_ranks(run: Run) -> None:
     try:
         launch(ranks, "seglight.training.worker", run.path)
     except RanksFailed as error:
+        if error.killed:
+            status.killed(run, str(error))
+            raise
         raise RanksFailed(run.summary.get("error") or str(error)) from None  # a rank's own words, where it had time
