@@ -6,10 +6,17 @@ import csv
 import json
 import logging
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from seglight.cli import CommandLine, run_command
+
+if TYPE_CHECKING:
+    from seglight.runs.run import Run
+
+SHOWN = 6  # class names in a message
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +26,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from seglight.callbacks.progress import print_class_table
     from seglight.callbacks.save_predictions import SavePredictions
     from seglight.config import build
+    from seglight.data.prediction import inside
     from seglight.metrics import class_table
     from seglight.runs.run import load_run
     from seglight.training.fit import build_task
@@ -26,13 +34,11 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     data = build(cfg, "data")
-    if data.num_classes != run.cfg.data.num_classes:
-        raise ValueError(
-            f"data={data.name} has {data.num_classes} classes, the run was trained on {run.cfg.data.num_classes} "
-            f"(data={run.cfg.data.name}): evaluate it on a data set with the same classes"
-        )
+    check_classes(data, run)
     data.setup("validate")  # says what is wrong with the split before anything is written
-    folder = run.path / "evaluate" / f"{data.name}_{data.split}"
+    folder = inside(inside(run.path, "evaluate"), f"{data.name}_{data.split}")
+    for name in ("metrics.json", "per_class.csv", "confusion.csv", "predictions"):
+        inside(folder, name)  # a link in somebody else's run
     folder.mkdir(parents=True, exist_ok=True)
     task = build_task(run.cfg, data, run.net)
     task.net.to(memory_format=task.memory_format)
@@ -57,6 +63,28 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     print_class_table(rows, task.scores)
     log.info("wrote: %s", folder)
     return task.scores
+
+
+def check_classes(data: Any, run: Run) -> None:
+    """ValueError where a data set has other classes than the run learned, or another order of them."""
+    name, trained = f"data={data.name}", run.cfg.data
+    advice = "evaluate it on a data set with the same classes in the same order"
+    if data.num_classes != trained.num_classes:
+        raise ValueError(
+            f"{name} has {data.num_classes} classes, the run was trained on {trained.num_classes} "
+            f"(data={trained.name}): {advice}"
+        )
+    learned, given = run.summary.get("classes"), getattr(data, "classes", None)
+    if learned and given and list(given) != learned:  # runs of earlier versions do not name them
+        raise ValueError(
+            f"{name} has the classes {shortened(given)}; the run was trained on {shortened(learned)} "
+            f"(data={trained.name}): {advice}, and under the same names"
+        )
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first names of a list, and how many there are."""
+    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)})" if len(names) > SHOWN else "")
 
 
 def with_run_data(line: CommandLine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,27 @@ def exists(text: str) -> bool:
         return False
 
 
-def value_of(overrides: list[str], key: str) -> str | None:
+def key_of(override: str) -> str:
+    """The key that an override is of, without `+` or `~`."""
+    found = parsed(override)
+    return override.partition("=")[0].strip().lstrip("+~") if found is None else str(found.key_or_group)
+
+
+def is_hydras(override: str) -> bool:
+    """Whether an override is of Hydra's own settings, some of which name code to import (`hydra.searchpath`)."""
+    key = override.partition("=")[0].strip().lstrip("+~ ")
+    return any(re.split("[./]", part)[0] == "hydra" for part in re.split("[@:]", key))  # group@package
+
+
+def is_trusted(overrides: Sequence[str]) -> bool:
+    """What the last override of `trust` says. ValueError where it is not true or false."""
+    value = value_of(overrides, "trust")
+    if value not in (None, "True", "False"):
+        raise ValueError(f"trust={value}: expected true or false")
+    return value == "True"
+
+
+def value_of(overrides: Sequence[str], key: str) -> str | None:
     """What the last override of `key` gives it, as a string; None where there is none, or null."""
     found = [override for override in map(parsed, overrides) if override and override.key_or_group == key]
     value = found[-1].value() if found else None

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from seglight.cli import CommandLine, refuse_impossible, run_command
-from seglight.overrides import quoted
+from seglight.overrides import is_hydras, key_of, quoted
 from seglight.ranks.environment import rank, started_by_others
 from seglight.ranks.rendezvous import Meeting
 from seglight.runs.credentials import refuse_typed_secrets
@@ -79,9 +79,8 @@ def prepare(line: CommandLine, meeting: Meeting | None) -> list[str]:
     place = "hydra.run.dir" if run else "hydra.sweep.dir"
     if line.value(place) is not None:
         raise ValueError(f"{key}={folder} continues in its own folder: leave {place} out")
-    hydras = [override for override in line.overrides if override.startswith(("hydra.", "hydra/"))]
-    own = (f"{key}=", "hydra.", "hydra/")
-    changes = [override for override in line.overrides if not override.startswith(own)]
+    hydras = [override for override in line.overrides if is_hydras(override)]
+    changes = [override for override in line.overrides if not is_hydras(override) and key_of(override) != key]
     line.overrides = [f"{key}={quoted(folder)}", *hydras, f"{place}={quoted(folder)}"]
     if run:
         say_if_finished(folder, changes, meeting)
@@ -100,7 +99,7 @@ def say_if_finished(path: str, changes: list[str], meeting: Meeting | None) -> N
     try:
         plan(path, changes, validate)
     except Finished as finished:
-        if any(not change.startswith("trust=") for change in changes):
+        if any(key_of(change) != "trust" for change in changes):
             raise
         if meeting:
             meeting.say(Path(path))

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Command
+from seglight.config import build, compose
+from seglight.evaluate import check_classes
+from seglight.runs.run import Run
+from tests.conftest import QUICK, Command
 
 SCORES = ("val/miou", "val/pixel_acc", "val/mean_acc", "val/fw_iou")
 
@@ -30,6 +33,25 @@ def test_evaluate_gives_the_scores_again(run_dir: Path, command: Command) -> Non
     )
     classes = [row["class"] for row in csv.DictReader((folder / "per_class.csv").open())]
     assert classes[0] == "background"
+
+
+def test_other_classes_are_refused_by_name_and_an_earlier_runs_only_by_number(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", compose(*QUICK), [])
+    data = build(run.cfg, "data")
+    check_classes(data, run)  # as of a run that kept no names
+    run.update_summary(classes=list(data.classes))
+    check_classes(data, run)
+    data.classes = tuple(reversed(data.classes))
+    with pytest.raises(
+        ValueError, match=r"data=shapes has the classes .*, \.\.\. \(9\); the run was trained on background"
+    ):
+        check_classes(data, run)
+    run.update_summary(classes=None)
+    check_classes(data, run)
+
+
+def test_a_run_keeps_the_names_of_its_classes(run_dir: Path) -> None:
+    assert Run(run_dir).summary["classes"] == list(build(compose(*QUICK), "data").classes)
 
 
 def test_evaluate_says_when_a_folder_is_no_run(command: Command, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
     return {
         "params": sum(p.numel() for p in task.net.parameters()),
         "trainable_params": sum(p.numel() for p in task.net.parameters() if p.requires_grad),
+        "classes": list(task.metrics.classes),
         "freeze": task.policy.name,
         "seed": task.seed,
         "device": device_name(trainer.strategy.root_device),

@@ -26,10 +26,16 @@ def palette_image(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.I
     return image
 
 
+def inside(folder: str | Path, name: str) -> Path:
+    """`folder`/`name`; ValueError where the name, or a link on its way, leads out of the folder."""
+    path = Path(folder) / name
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise ValueError(f"{name} leads out of {folder}, where it would be written; expected a name inside it")
+    return path
+
+
 def prediction_file(folder: str | Path, name: str) -> Path:
     """`folder`/`name`.png, its folder made; ValueError where a data set's list names an image that leads out of it."""
-    path = Path(folder) / f"{name}.png"
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise ValueError(f"the image {name} leads out of {folder}, where predictions go; expected a name inside it")
+    path = inside(folder, f"{name}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

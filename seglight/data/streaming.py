@@ -33,6 +33,11 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = "64MB"
 WINDOW = 8  # chunks that are shuffled together
+INDEX = "index.json"  # of a split's chunks
+FORMATS = ("str", "bytes")  # of a sample's parts; litdata has others, and pickle is one of them
+LOADER = "PyTreeLoader"
+PART: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
+SAMPLE = {"type": "builtins.dict", "context": ["name", "image", "mask"], "children_spec": [PART] * 3}
 ABOUT = "seglight.json"  # classes and palette, in each split's index
 
 
@@ -58,7 +63,7 @@ def write_chunks(data: SegmentationData, splits: Sequence[str], folder: Path) ->
             encode, pairs, str(folder / split), chunk_bytes=CHUNK_BYTES, num_workers=workers, mode="overwrite",
             keep_data_ordered=True, verbose=False, start_method=start,
         )  # fmt: skip
-        index = folder / split / "index.json"
+        index = folder / split / INDEX
         index.write_text(json.dumps({**json.loads(index.read_text()), ABOUT: about}))
 
 
@@ -77,8 +82,29 @@ def png(array: NDArray[np.uint8]) -> bytes:
 
 
 def decode_png(content: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
         return np.array(image)
+
+
+class ForeignChunks(ValueError):
+    """Chunks that `write_chunks` does not write."""
+
+
+def refuse_foreign(index: Any) -> None:
+    """ForeignChunks where reading a sample could run code or write elsewhere: litdata does what the index asks for."""
+    try:
+        config, files = index["config"], [chunk["filename"] for chunk in index["chunks"]]
+        spec = json.loads(config["data_spec"])[1]
+        sample = {**spec, "context": json.loads(spec["context"])}
+        formats, loader = config["data_format"], config.get("item_loader") or LOADER
+    except (KeyError, TypeError, IndexError, ValueError):
+        raise ForeignChunks("it cannot be understood") from None
+    if other := [name for name in formats if name not in FORMATS]:
+        raise ForeignChunks(f"the format {other[0]} is not read")
+    if sample != SAMPLE or loader != LOADER:  # litdata imports what some of these name
+        raise ForeignChunks("its samples are not a name, an image and a mask")
+    if other := [name for name in files if not isinstance(name, str) or Path(name).name != name]:
+        raise ForeignChunks(f"the chunk {other[0]} is not a name in its folder")
 
 
 class ChunkedDataset(Dataset[Sample]):
@@ -94,9 +120,18 @@ class ChunkedDataset(Dataset[Sample]):
         info = get_worker_info()
         worker = -1 if info is None else info.id
         if self.stream is None or self.owner != worker:
+            package = litdata()
             try:
-                self.stream, self.owner = litdata().StreamingDataset(self.place), worker
-                self.stream[0]
+                if "://" not in self.place and not (Path(self.place) / INDEX).is_file():
+                    raise FileNotFoundError(f"no {INDEX}")  # litdata would make one
+                stream = package.StreamingDataset(self.place)  # fetches the index, and reads no sample yet
+                refuse_foreign(json.loads((Path(stream.input_dir.path) / INDEX).read_text()))
+                stream[0]
+                self.stream, self.owner = stream, worker
+            except ForeignChunks as error:
+                raise ValueError(
+                    f"{self.place}/{INDEX}: {error}; expected chunks that fetch format=litdata writes"
+                ) from None
             except (ValueError, FileNotFoundError) as error:
                 raise FileNotFoundError(
                     f"{self.place}: no chunks there ({error}). They are made by: python -m seglight.fetch data=NAME "
@@ -107,7 +142,7 @@ class ChunkedDataset(Dataset[Sample]):
     def index(self) -> dict[str, Any]:
         """The split's index, which litdata has fetched."""
         folder = Path(self.opened().cache._cache_dir)
-        return dict(json.loads((folder / "index.json").read_text()))
+        return dict(json.loads((folder / INDEX).read_text()))
 
     def chunk_lengths(self) -> list[int]:
         return [chunk["chunk_size"] for chunk in self.index()["chunks"]]

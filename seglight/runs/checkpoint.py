@@ -71,8 +71,33 @@ def replace_damaged(last: Path, best: Path) -> None:
             text = f"{error}; {other}. Restore one from a copy, or delete both: the run starts again"
             raise ValueError(text) from None
         log.warning("%s: the run goes on from %s", error, best)
-        with written_whole(last, "wb", check=verify) as file, best.open("rb") as source:
-            shutil.copyfileobj(source, file)
+        copy(best, last)
+
+
+def replace_older(last: Path, best: Path) -> None:
+    """Puts a copy of the best checkpoint in the place of a last one from before it: the process ended between the two.
+
+    Else the run would go on with the scores of an earlier best evaluation, whose weights are gone.
+    """
+    if not best.is_file():
+        return
+    try:
+        verify(best)
+    except ValueError:
+        return  # it is not what the run goes on from
+    if not last.is_file() or best_step(best) > best_step(last):
+        copy(best, last)
+
+
+def best_step(path: Path) -> int:
+    """The step of the best evaluation that a checkpoint knows of; -1 before any."""
+    return int(read_checkpoint(path).get("callbacks", {}).get("Best", {}).get("step", -1))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a checkpoint, whole."""
+    with written_whole(target, "wb", check=verify) as file, source.open("rb") as content:
+        shutil.copyfileobj(content, file)
 
 
 def size(container: Any) -> int:

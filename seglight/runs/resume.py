@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from seglight import mistakes
 from seglight.config import build, check_kinds, compose, conf_dir, resolve
-from seglight.overrides import parsed, readable
+from seglight.overrides import is_hydras, is_trusted, key_of, parsed, readable
 from seglight.runs.composed import check_references, is_reference, portable
 from seglight.runs.credentials import refuse_secrets
 from seglight.runs.trust import check_targets
@@ -33,7 +33,7 @@ KEPT = {
         for name in (
             "_target_", "name", "fold", "folds", "fold_seed", "val_fraction", "split_seed", "images_seed", "lists",
             "train_images", "val_images", "train_split", "split", "classes", "class_table", "images", "masks", "size",
-            "year", "coarse", "border", "module",
+            "year", "coarse", "border", "module", "chunks",
         )
     ),
 }  # fmt: skip
@@ -50,8 +50,8 @@ def plan(
     """What `Run.resume` will write: (run, config with interpolations, resolved config, overrides); see there."""
     from seglight.runs.run import load_run, read_yaml
 
-    trust = "trust=true" in overrides
-    changes = [text for text in overrides if not text.startswith("trust=")]
+    trust = is_trusted(overrides)
+    changes = [text for text in overrides if key_of(text) != "trust"]
     run = load_run(path, trust=trust)
     file = run.path / "composed.yaml"
     stored = read_yaml(file) if file.is_file() else None
@@ -126,14 +126,16 @@ def composed_of(run: Run, stored: DictConfig | None) -> DictConfig | None:
     that was edited by hand counts, and knows no interpolations any more.
     """
     cfg = stored
-    if cfg is None and all("${" not in text or is_reference(text) for text in run.overrides):
+    typed = [text for text in run.overrides if not is_hydras(text)]  # composing with those may import what they name
+    if cfg is None and all("${" not in text or is_reference(text) for text in typed):
         try:
-            cfg = portable(compose(*run.overrides), run.cfg)
+            cfg = portable(compose(*typed), run.cfg)
         except (ValueError, OmegaConfBaseException):
             return None
     if cfg is None:
         return None
     OmegaConf.set_struct(cfg, None)  # type: ignore[arg-type]
+    cfg.pop("hydra", None)
     for key in OWN:
         if key in run.cfg:
             cfg[key] = run.cfg[key]

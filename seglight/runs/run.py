@@ -48,9 +48,13 @@ class Run:
         run = cls(path)
         (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         with run.locked():  # not under another process's feet
-            if run.checkpoint_path("last").is_file():
-                text = f"{path} holds a run: resume={path} continues it, another hydra.run.dir starts a new one"
-                raise ValueError(text)
+            if run.is_taken():
+                go_on = f"resume={path} continues it, another hydra.run.dir starts a new one"
+                if resolved.get("sweep"):
+                    go_on = (
+                        f"resume_sweep={run.path.parent} continues its sweep, another hydra.sweep.dir starts a new one"
+                    )
+                raise ValueError(f"{path} holds a run: {go_on}")
             run.write_yaml("overrides.yaml", overrides)
             run.write_yaml("composed.yaml", portable(cfg, resolved))
             run.write_summary({"status": "waiting"})
@@ -65,7 +69,7 @@ class Run:
         stay as they were. `trust=true` is as `load_run`'s. check: raises ValueError where the changed config cannot
         be. Nothing is written before all is known to be good. Finished where nothing is left to train.
         """
-        from seglight.runs.checkpoint import replace_damaged
+        from seglight.runs.checkpoint import replace_damaged, replace_older
         from seglight.runs.resume import plan
 
         run, composed, cfg, changes = plan(path, overrides, check)
@@ -73,12 +77,20 @@ class Run:
             for folder in (run.path, run.path / "checkpoints"):
                 remove_partial(folder)
             replace_damaged(run.checkpoint_path("last"), run.checkpoint_path("best"))
+            replace_older(run.checkpoint_path("last"), run.checkpoint_path("best"))
             if composed is not None:
                 run.write_yaml("composed.yaml", composed)
             run.write_yaml("overrides.yaml", [*run.overrides, *changes])
             run.write_yaml("config.yaml", cfg)
             run.update_summary(status="waiting", error=None)
         return cls(run.path)
+
+    def is_taken(self) -> bool:
+        """Whether a run lies here that another may not replace: all but one that ended before its first checkpoint."""
+        if any(self.checkpoint_path(which).is_file() for which in ("last", "best")):
+            return True
+        made = all((self.path / name).is_file() for name in ("config.yaml", "summary.json"))
+        return made and self.summary.get("status") not in ("failed", "interrupted")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

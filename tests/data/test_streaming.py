@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +69,46 @@ def test_evaluation_is_at_native_resolution(chunks: tuple[Path, Path], make_data
     batches = list(make_data(*options(chunks[1])).val_dataloader())
     assert [batch["name"] for batch in batches] == [[f"2012_val{number:03d}"] for number in range(3)]
     np.testing.assert_array_equal(batches[2]["mask"][0], labels(42, 58, 21, 2))
+
+
+class Hostile:
+    """What pickle calls when it reads this."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"data_format": ["str", "pickle", "bytes"]}, "the format pickle is not read"),
+        ({"data_spec": '[1, {"type": "collections.OrderedDict", "context": "[]", "children_spec": []}]'}, "not a name"),
+        ({"data_spec": '[1, {"type": "collections.defaultdict"}]'}, "cannot be understood"),
+        ({"item_loader": "ParquetLoader"}, "not a name, an image and a mask"),
+        ({"filename": "../chunk-0-0.bin"}, r"the chunk \.\./chunk-0-0\.bin is not a name in its folder"),
+    ],
+)
+def test_chunks_that_seglight_does_not_write_are_refused_before_a_sample_is_read(
+    change: dict[str, Any], says: str, chunks: tuple[Path, Path], tmp_path: Path, make_data: MakeData
+) -> None:
+    folder, marker = shutil.copytree(chunks[1], tmp_path / "chunks"), tmp_path / "marker"
+    for split in ("train", "val"):
+        file = folder / split / "index.json"
+        index = json.loads(file.read_text())
+        content = pickle.dumps(Hostile(marker))  # as litdata lays out a chunk of one sample
+        head = np.array([1, 12, 12 + 12 + 1 + len(content) + 1], np.uint32).tobytes()
+        body = np.array([1, len(content), 1], np.uint32).tobytes() + b"a" + content + b"m"
+        (folder / split / "chunk-0-0.bin").write_bytes(head + body)
+        index["chunks"] = [{**index["chunks"][0], "chunk_size": 1, "chunk_bytes": len(head + body)}]
+        index["chunks"][0]["filename"] = change.get("filename", "chunk-0-0.bin")
+        index["config"].update({key: value for key, value in change.items() if key != "filename"})
+        file.write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=says + ".*expected chunks that fetch format=litdata writes"):
+        make_data(*options(folder))
+    assert not marker.exists()
 
 
 def test_no_chunks_says_how_they_are_made(tmp_path: Path, make_data: MakeData) -> None:

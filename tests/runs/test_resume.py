@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import seglight
 from seglight.runs.checkpoint import read_checkpoint
@@ -107,6 +108,41 @@ def test_the_command_line_changes_a_key_of_a_run_and_of_a_sweep(run: Run, comman
     assert Run(run.path).summary["epochs"] == 3
 
 
+@pytest.mark.parametrize("status", ["waiting", "running", "completed", "failed", "interrupted"])
+def test_a_run_is_replaced_only_where_it_ended_before_its_first_checkpoint(status: str, begun: Run) -> None:
+    begun.update_summary(status=status)
+    other = seglight.compose(*OPTIONS, "seed=2")
+    if status in ("failed", "interrupted"):
+        assert Run.create(begun.path, other, []).cfg.seed == 2
+        return
+    with pytest.raises(ValueError, match=r"holds a run: resume=.* continues it, another hydra\.run\.dir"):
+        Run.create(begun.path, other, [])
+    other.sweep = "mine"
+    with pytest.raises(ValueError, match=rf"holds a run: resume_sweep={begun.path.parent} continues its sweep"):
+        Run.create(begun.path, other, [])
+    assert Run(begun.path).cfg.seed == 0
+
+
+@pytest.mark.parametrize("killed", ["with an earlier last.ckpt", "before the first last.ckpt"])
+def test_a_run_killed_between_its_two_checkpoints_goes_on_from_the_best(killed: str, run: Run) -> None:
+    """Epoch 2 was the best and its best.ckpt is there; last.ckpt was yet to be written."""
+    best, last = run.checkpoint_path("best"), run.checkpoint_path("last")
+    newer = read_checkpoint(best)
+    newer["global_step"] += 2
+    newer["callbacks"]["Best"]["step"] += 2
+    torch.save(newer, best)
+    if killed.startswith("before"):
+        last.unlink()
+    run.update_summary(status="running")
+    Run.resume(run.path, ["trainer.max_epochs=3"])
+    assert last.read_bytes() == best.read_bytes()
+    older = {**newer, "global_step": newer["global_step"] + 2}  # a later epoch that was not better
+    torch.save(older, last)
+    before = last.read_bytes()
+    Run.resume(run.path, ["trainer.max_epochs=4"])
+    assert last.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
@@ -115,6 +151,7 @@ def test_the_command_line_changes_a_key_of_a_run_and_of_a_sweep(run: Run, comman
         ("seed=3", "a resumed run keeps its seed"),
         ("encoder.channels=[8,8]", "a resumed run keeps its network"),
         ("data.train_images=5", "a resumed run keeps its images and their split"),
+        ("+data.chunks=s3://other", "a resumed run keeps its images and their split"),
         ("data.split=test", "a resumed run keeps its images and their split"),
         ("optim.leaning_rate=1", "optim.leaning_rate"),
         ("optim.lrr=1", "did you mean optim.lr"),

@@ -17,6 +17,8 @@ import seglight
 from seglight.config import conf_dir, resolve
 from seglight.data.cityscapes import Cityscapes
 from seglight.data.shapes import Shapes
+from seglight.evaluate import evaluate
+from seglight.models.encoders.efficientnet import efficientnet_lite
 from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.credentials import refuse_secrets, refuse_typed_secrets
 from seglight.runs.run import Run
@@ -80,6 +82,70 @@ def test_no_file_of_a_foreign_run_changes_what_is_built(file: str, text: str, sa
     else:
         assert Run.resume(run, ["data.batch_size=2"]).cfg.loss == before.loss
     assert "HOME" not in (run / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "hydra.searchpath=[pkg://theirs.evil]",
+        "+hydra.searchpath=[pkg://theirs.evil]",
+        "++hydra.searchpath=[pkg://theirs.evil]",
+        " hydra.searchpath=[pkg://theirs.evil]",
+        "~hydra/launcher",
+        "hydra/launcher=ray",
+        "+optim@hydra.searchpath=sgd",
+    ],
+)
+def test_a_foreign_override_of_hydras_own_settings_is_left_out(
+    override: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = tmp_path / "theirs" / "evil"
+    evil.mkdir(parents=True)
+    (evil / "__init__.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    (run / "composed.yaml").unlink()
+    (run / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create([*QUICK, override])))
+    assert Run.resume(run, ["data.batch_size=2"]).cfg.data.eval_batch_size is not None
+    assert not (tmp_path / "marker").exists()
+    assert (run / "composed.yaml").is_file()  # the others were composed again
+
+
+@pytest.mark.parametrize(
+    "typed", ["trust=true", "trust=True", "+trust=true", "++trust=TRUE", "trust=no", "trust=false"]
+)
+def test_trust_is_read_as_hydra_reads_it(typed: str, run: Path) -> None:
+    with_change(run, "loss._target_", "builtins.print")
+    if typed in ("trust=no", "trust=false"):
+        with pytest.raises(ValueError, match="expected true or false" if "no" in typed else "no target of seglight"):
+            Run.resume(run, [typed])
+    else:
+        assert Run.resume(run, [typed]).cfg.loss["_target_"] == "builtins.print"
+
+
+@pytest.mark.parametrize("name", ["../../out", "/tmp/seglight-out", "a/../../../out", "link/out"])
+def test_evaluate_writes_inside_the_run(name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "evaluate").mkdir()
+    (run / "evaluate" / "link").symlink_to(tmp_path)
+    cfg = OmegaConf.load(with_change(run, "data.name", name) / "config.yaml")
+    options = OmegaConf.create({"run": str(run), "checkpoint": "best", "trust": False, "data": cfg.data})
+    with pytest.raises(ValueError, match="leads out of"):
+        evaluate(options)
+    assert not [*tmp_path.rglob("out*"), *Path("/tmp").glob("seglight-out*")]
+
+
+def test_evaluate_follows_no_link_out_of_the_run(run: Path, tmp_path: Path) -> None:
+    (run / "evaluate" / "shapes_val").mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    (run / "evaluate" / "shapes_val" / "metrics.json").symlink_to(tmp_path / "mine")
+    cfg = OmegaConf.load(run / "config.yaml")
+    with pytest.raises(ValueError, match=r"metrics\.json leads out of"):
+        evaluate(OmegaConf.create({"run": str(run), "checkpoint": "best", "trust": False, "data": cfg.data}))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_an_encoders_name_imports_no_package_of_that_name(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"encoder\.name=x: one of lite0, lite1, lite2, lite3, lite4 is needed"):
+        efficientnet_lite("x")
 
 
 @pytest.mark.parametrize(("name", "argument"), [("evaluate", "run"), ("train", "resume")])

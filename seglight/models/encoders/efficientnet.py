@@ -12,10 +12,14 @@ from torch import Tensor
 from seglight.models.encoder import Encoder
 from seglight.models.encoders.timm import timm
 from seglight.models.weights import Weights, read_state
+from seglight.values import one_of
+
+NAMES = ("lite0", "lite1", "lite2", "lite3", "lite4")
 
 
 def efficientnet_lite(name: str = "lite0", weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
-    """EfficientNet-lite0 to lite2: no squeeze-and-excitation, ReLU6; input (x / 255 - 0.5) / 0.5."""
+    """EfficientNet-lite0 to lite4: no squeeze-and-excitation, ReLU6; input (x / 255 - 0.5) / 0.5."""
+    one_of("encoder.name", name, NAMES)  # it names the package that the weights are imported from
     model = f"tf_efficientnet_{name}"
     state = installed(name, model) if weights == "imagenet" else None
     try:
