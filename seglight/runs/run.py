@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seglight.config import check_kinds, resolve
 from seglight.runs.atomic import remove_partial, written_whole
+from seglight.runs.lock import HeldByAnotherError, held
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,12 +94,12 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the run for this process; ValueError where another one has it."""
-        with (self.path / ".lock").open("w") as file:
+        """Holds the run for this process; HeldByAnotherError, a ValueError, where another one trains it."""
+        with ExitStack() as stack:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # flock would outlive this process in its workers
-            except (BlockingIOError, PermissionError):
-                raise ValueError(f"{self.path} is being trained by another process") from None
+                stack.enter_context(held(self.path / ".lock", wait=False))
+            except HeldByAnotherError:
+                raise HeldByAnotherError(f"{self.path} is being trained by another process") from None
             yield
 
     @cached_property
@@ -139,14 +139,17 @@ class Run:
         with written_whole(self.path / "summary.json") as file:
             file.write(json.dumps(plain, indent=2) + "\n")
 
-    def update_summary(self, **values: Any) -> None:
-        """Adds to summary.json."""
-        self.write_summary({**self.summary, **values})
+    def update_summary(self, unless: Collection[str] = (), /, **values: Any) -> None:
+        """Adds to summary.json, one process after the other; not where its status is one of `unless`."""
+        with held(self.path / ".summary.lock", wait=True):
+            summary = self.summary
+            if summary.get("status") not in unless:
+                self.write_summary({**summary, **values})
 
-    def note(self, **values: Any) -> None:
+    def note(self, unless: Collection[str] = (), /, **values: Any) -> None:
         """`update_summary` after an error: where the disk is full too, the first error is the one that is raised."""
         try:
-            self.update_summary(**values)
+            self.update_summary(unless, **values)
         except OSError as error:
             log.error("%s could not be written (%s); it would say %s", self.path / "summary.json", error, values)
 

@@ -36,8 +36,7 @@ def ending(run: Run) -> Iterator[None]:
 
 def end(run: Run, status: str, error: str | None = None) -> None:
     """Records how a run ended. The first word counts: a rank that fails stops the others, which then fail too."""
-    if run.summary["status"] not in ENDED:
-        run.note(status=status, error=error)
+    run.note(ENDED, status=status, error=error)
 
 
 def killed(run: Run, death: str) -> None:
@@ -46,5 +45,6 @@ def killed(run: Run, death: str) -> None:
 
 
 def died(run: Run, death: str) -> None:
-    """Records that a job's process is gone, where it could not say so itself."""
-    end(run, "failed", death)
+    """Records that a job's process is gone, where it could not say so; HeldByAnotherError where another trains it."""
+    with run.locked():  # which a process that trains it holds
+        end(run, "failed", death)

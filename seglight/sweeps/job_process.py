@@ -16,6 +16,7 @@ from seglight.errors import USER_ERRORS, message
 from seglight.ranks.environment import rank
 from seglight.ranks.signals import SECONDS_TO_STOP
 from seglight.runs import status
+from seglight.runs.lock import HeldByAnotherError
 from seglight.runs.run import Run
 from seglight.training.job import train_run
 
@@ -26,6 +27,9 @@ def try_run(run: Run) -> float:
     """`train_run` in a sweep: a failure is logged and NaN, so that the next job starts."""
     try:
         return train_run(run)
+    except HeldByAnotherError as error:
+        log.warning("left alone: %s", error)
+        return float("nan")
     except Exception as error:
         log.error("error: %s", message(error), exc_info=not isinstance(error, USER_ERRORS))
         log.info("run: %s (failed)", run.path)
@@ -92,10 +96,16 @@ class JobProcess:
 
 
 def ended(path: Path, death: str) -> str:
-    """A line on how a job ended; one that could not say so itself is recorded as failed by `death`."""
+    """A line on how a job ended; one that could not say so itself is recorded as failed by `death`.
+
+    A run that another process trains is left alone: this job was refused it.
+    """
     run = Run(path)
     if rank() == 0:
-        status.died(run, death)
+        try:
+            status.died(run, death)
+        except HeldByAnotherError:
+            return f"{path.name}: left alone: another process trains it"
     summary = run.summary
     score = summary.get("val/miou")
     scored = f"val/miou {score:.4f}" if score is not None and score == score else summary.get("error") or ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 import torch
 
 import seglight
+from seglight.runs import status
+from seglight.runs.run import Run
 from tests.conftest import SURVIVING, Command, start, until
 
 
@@ -23,6 +27,28 @@ def test_load_run_predicts_as_evaluate_did(run_dir: Path) -> None:
         logits = run.net(torch.from_numpy(image).permute(2, 0, 1)[None])
     assert (logits.argmax(1)[0].numpy() == mask).all()
     assert run.summary["status"] == "completed"
+
+
+def one_rank(run: Run, rank: int) -> list[str]:
+    """Writes often, and fails now and then; returns what summary.json then says of the run's end."""
+    heard = []
+    for number in range(50):
+        run.update_summary(**{f"{rank}-{number}": number})
+        if number >= 20:
+            status.end(run, "failed", f"rank {rank}")
+            heard.append(run.summary["error"])
+    return heard
+
+
+def test_ranks_that_write_at_the_same_time_lose_nothing_and_the_first_end_stays(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_summary({"status": "running"})
+    with ProcessPoolExecutor(4, multiprocessing.get_context("fork")) as pool:
+        heard = [error for said in pool.map(one_rank, [run] * 4, range(4)) for error in said]
+    assert len(set(heard)) == 1
+    summary = run.summary
+    assert (summary.pop("status"), summary.pop("error")) == ("failed", heard[0])
+    assert summary == {f"{rank}-{number}": number for rank in range(4) for number in range(50)}
 
 
 @pytest.mark.slow

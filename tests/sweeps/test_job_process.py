@@ -1,13 +1,21 @@
-"""A job in a process of its own: a killed rank ends its job and no other."""
+"""A job in a process of its own: a killed rank ends its job and no other, and a refused job no run."""
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pytest
+
 import seglight
-from seglight.runs.run import sweep_runs
+from seglight.config import resolve
+from seglight.runs import status
+from seglight.runs.run import Run, sweep_runs
+from seglight.sweeps.job_process import ended, try_run
 from tests.conftest import QUICK, TWO_RANKS, processes, start, statuses, until
 
 
@@ -28,3 +36,28 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
     assert [seglight.load_run(sweep / n).summary["devices"] for n in "123"] == [2, 2, 2]
     assert f"resume_sweep={sweep}" in out
     assert not processes(f"seglight.training.worker {sweep}")
+
+
+def trains(run: Run, steps: Connection) -> None:
+    """A process that trains the run: it says when it has begun, and ends when it is told to."""
+    with run.locked(), status.job(run):
+        steps.send("begun")
+        steps.recv()
+
+
+def test_a_job_that_another_process_trains_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run.create(tmp_path / "3", resolve(seglight.compose(*QUICK)), [])
+    here, there = multiprocessing.Pipe()
+    other = multiprocessing.get_context("fork").Process(target=trains, args=(run, there), daemon=True)
+    other.start()
+    assert here.recv() == "begun"
+    with caplog.at_level(logging.INFO):
+        try_run(run)
+    assert caplog.messages == [f"left alone: {run.path} is being trained by another process"]
+    assert ended(run.path, "exit code 1") == "3: left alone: another process trains it"
+    assert run.summary["status"] == "running"
+    here.send("end")
+    other.join()
+    assert (other.exitcode, run.summary["status"], run.summary["error"]) == (0, "completed", None)
+    run.update_summary(status="running")  # as a process leaves it that was killed
+    assert ended(run.path, "its process was killed by signal 9") == "3: failed  its process was killed by signal 9"

@@ -85,7 +85,7 @@ def test_a_wrong_value_is_refused_before_anything_is_built(tmp_path: Path, overr
     assert run.summary["status"] == "failed"
     assert run.summary["error"].startswith(says)
     assert {path.name for path in run.path.iterdir()} <= {
-        ".lock", "checkpoints", "config.yaml", "composed.yaml", "overrides.yaml", "summary.json",
+        ".lock", ".summary.lock", "checkpoints", "config.yaml", "composed.yaml", "overrides.yaml", "summary.json",
     }  # fmt: skip
 
 
