@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning as L
@@ -28,7 +29,8 @@ class Best(L.Callback):
             return
         self.evaluated = trainer.global_step
         self.waited += 1
-        if not self.scores or not pl_module.scores["val/miou"] <= self.scores["val/miou"]:  # NaN is never kept
+        kept = self.scores.get("val/miou", math.nan)
+        if math.isnan(kept) or pl_module.scores["val/miou"] > kept:  # NaN is kept only where there is nothing else
             self.scores, self.step, self.epoch = dict(pl_module.scores), trainer.global_step, trainer.current_epoch
             self.waited = 0
             self.table = class_table(pl_module.metrics.compute(), pl_module.metrics.classes)
