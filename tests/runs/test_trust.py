@@ -246,16 +246,15 @@ def test_a_prediction_stays_in_its_folder(name: str, tmp_path: Path) -> None:
         ("data.root=https://me:hunter2@example.org/data", "data.root"),
     ],
 )
-def test_a_secret_in_a_config_is_refused_before_it_is_written(override: str, says: str, tmp_path: Path) -> None:
+def test_a_secret_in_a_config_is_refused_before_it_is_written(
+    override: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cfg = OmegaConf.create(OmegaConf.to_container(seglight.compose(*QUICK)))
     key, _, value = override.lstrip("+").partition("=")
     OmegaConf.update(cfg, key, value, force_add=True)
-    os.environ["WANDB_API_KEY"] = TOKEN
-    try:
-        with pytest.raises(ValueError, match="no secret may be in it") as refused:
-            Run.create(tmp_path / "run", resolve(cfg), [override])
-    finally:
-        del os.environ["WANDB_API_KEY"]
+    monkeypatch.setenv("WANDB_API_KEY", TOKEN)
+    with pytest.raises(ValueError, match="no secret may be in it") as refused:
+        Run.create(tmp_path / "run", resolve(cfg), [override])
     assert says in str(refused.value)
     assert TOKEN not in str(refused.value)
     assert not (tmp_path / "run").exists()
