@@ -29,7 +29,7 @@ class RunSummary(L.Callback):
         self.run, self.best = run, best
         self.images = 0
         self.seconds = 0.0
-        self.started = 0.0
+        self.started: float | None = None  # when the time not yet counted began
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         reset_peak_memory()
@@ -42,11 +42,18 @@ class RunSummary(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.started = time.perf_counter()
 
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self.started is None:
+            self.started = time.perf_counter()
+
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.images += len(batch["image"]) * trainer.world_size
         now = time.perf_counter()
-        self.seconds += now - self.started
+        self.seconds += now - (now if self.started is None else self.started)
         self.started = now
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.started = None  # an evaluation within an epoch, and what is saved after it, is no training
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking:
