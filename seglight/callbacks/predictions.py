@@ -39,7 +39,8 @@ class Predictions(L.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         rank, world = rank_and_world()  # EvaluationSampler deals the images out one by one
-        for image, mask, pred, name in zip(batch["image"], batch["mask"], outputs, batch["name"], strict=True):
+        shown = zip(batch["image"], batch["mask"], outputs, batch["name"], strict=False)  # a stand-in has no name
+        for image, mask, pred, name in shown:
             if rank + self.seen * world >= self.count:
                 return
             self.seen += 1

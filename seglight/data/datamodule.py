@@ -195,7 +195,8 @@ class SegmentationData(LightningDataModule):
     def class_counts(self, split: str) -> Tensor:
         """Pixels of each class in a split's masks, int64 [K]; ignored pixels are left out."""
         if split not in self._counts:
-            self._counts[split] = count_classes(self.listed(split), self.fast_reader(split), self.num_classes)
+            pairs, reader, skip = self.listed(split), self.fast_reader(split), self.on_error == "skip"
+            self._counts[split] = count_classes(pairs, reader, self.num_classes, skip)
         return self._counts[split]
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:

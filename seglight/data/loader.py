@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from seglight.data.augmentation import AugmentationError
 from seglight.data.dataset import Sample
-from seglight.data.sampler import Batches, TrainingSampler, rank_and_world
+from seglight.data.sampler import NOT_COUNTED, Batches, TrainingSampler, rank_and_world
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +118,16 @@ class Loader(DataLoader[Any]):
                         f"{len(skipped)} of {total} files could not be read, more than data.on_error=skip accepts "
                         f"(1%); the last: {failure}"
                     )
-            if len(batch["name"]) > 0:
-                yield batch
+            yield batch if len(batch["name"]) > 0 else self.stand_in()
+
+    def stand_in(self) -> dict[str, Any]:
+        """What an evaluation gets for a batch of skipped images, so that every rank keeps its number of batches.
+
+        It is the first readable image with a mask of 255 and no name: nothing counts it or shows it.
+        """
+        samples = (self.dataset[NOT_COUNTED, index] for index in range(len(self.dataset)))  # type: ignore[arg-type]
+        readable = next(sample for sample in samples if sample.image is not None)
+        return {**self.collate_fn([readable]), "name": []}
 
 
 def start_worker(_: int) -> None:

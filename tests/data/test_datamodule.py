@@ -276,10 +276,25 @@ def test_evaluation_leaves_a_skipped_image_out(
     data.prepare()
     (big_voc / "JPEGImages" / "2012_val007.jpg").unlink()
     with caplog.at_level(logging.WARNING):
-        names = [name for batch in data.val_dataloader() for name in batch["name"]]
+        batches = list(data.val_dataloader())
+    names = [name for batch in batches for name in batch["name"]]
+    assert len(batches) == 100  # as many as each rank counts on
+    assert [(batch["name"], batch["mask"].unique().tolist()) for batch in batches][7] == ([], [255])
+    assert batches[7]["image"].shape[-2:] == batches[7]["mask"].shape[-2:]
     assert len(names) == len(set(names)) == 99
     assert "2012_val007" not in names
     assert "skipped 1 of 100" in caplog.text
+
+
+def test_class_counts_leave_a_skipped_mask_out(big_voc: Path, make_data: MakeData) -> None:
+    data = make_data("data=voc", "data.on_error=skip")
+    masks = sorted((big_voc / "SegmentationClass").glob("2012_train*.png"))
+    expected = sum(np.bincount(np.array(Image.open(path)).ravel(), minlength=256)[:21] for path in masks[:-1])
+    data.prepare()
+    masks[-1].write_bytes(b"")
+    assert data.class_counts("train").tolist() == np.asarray(expected).tolist()
+    with pytest.raises(ValueError, match="the file is empty"):
+        make_data("data=voc").class_counts("train")
 
 
 def test_skipping_refuses_more_than_one_percent(big_voc: Path, make_data: MakeData) -> None:
