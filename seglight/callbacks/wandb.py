@@ -82,9 +82,9 @@ def start(run: Run, mode: str, **settings: Any) -> wandb.Run:
         wandb.teardown()  # or the service process would still hold the id
         started = init("offline")
     # "*" would hide "val/*": W&B applies one pattern to a metric
-    for pattern, axis, kept in (("val/*", "epoch", "max"), ("train/*", "trainer/global_step", None)):
+    for pattern, axis in (("val/*", "epoch"), ("train/*", "trainer/global_step")):
         started.define_metric(axis)
-        started.define_metric(pattern, step_metric=axis, summary=kept)
+        started.define_metric(pattern, step_metric=axis)
     return started
 
 
