@@ -93,6 +93,8 @@ def test_compose_takes_overrides_one_by_one() -> None:
     ("command", "says"),
     [
         ("train modle=fcn8s", "modle does not exist: did you mean model?"),
+        ("train model=fcn9s", "model=fcn9s: did you mean fcn8s?"),
+        ("train optim.learning_rate=1", "optim.learning_rate does not exist; optim has "),
         ("train data=vco", "data=vco: did you mean voc? expected one of ade20k, camvid,"),
         ("train encoder=resnet5", "encoder=resnet5: did you mean resnet50?"),
         ("train optim.lrr=1", "did you mean optim.lr?"),

@@ -113,26 +113,25 @@ class FeatureData(LightningDataModule):
 
             size = self.estimate(encode, dataset, keys)
             count = f"{len(dataset)} images" + (f" in {len(keys)} views" if len(keys) != len(dataset) else "")
-            say = f"data.cache=features: {title}, {count}, about {readable(size)}"
-            kind = self.data.features
-            if kind == "ram" and world > 1:
-                raise ValueError("data.cache=features_ram: several ranks share a file; set data.cache=features")
-            if kind == "ram" or (kind == "auto" and world == 1 and size < MEMORY_SHARE * available_memory()):
-                refuse_too_large(size, available_memory(), say, "memory; data.cache=features_disk needs none")
-                log.info("%s in memory", say)
+            if self.fits(size, f"data.cache=features: {title}, {count}, about {readable(size)}"):
                 return list(encoded())
-            self.folder.mkdir(parents=True, exist_ok=True)
-            refuse_too_large(size, shutil.disk_usage(self.folder).free, say, f"{self.folder}; choose another run.dir")
-            log.info("%s in %s", say, self.folder)
             path = self.folder / f"{title}-{rank}.bin"
-            shares: list[Any] = [(path, write(path, encoded()))]
-        if world > 1:
-            own, shares = shares[0], [None] * world
-            dist.all_gather_object(shares, own)
-        ordered: list[Any] = [None] * len(keys)
-        for share, (file, places) in enumerate(shares):
-            ordered[share::world] = read(file, places)
-        return ordered
+            places = write(path, encoded())
+        return gathered(path, places, len(keys))
+
+    def fits(self, size: int, say: str) -> bool:
+        """Whether so many bytes go into memory, else into the folder; ValueError where they do not fit there."""
+        kind, world = self.data.features, rank_and_world()[1]
+        if kind == "ram" and world > 1:
+            raise ValueError("data.cache=features_ram: several ranks share a file; set data.cache=features")
+        if kind == "ram" or (kind == "auto" and world == 1 and size < MEMORY_SHARE * available_memory()):
+            refuse_too_large(size, available_memory(), say, "memory; data.cache=features_disk needs none")
+            log.info("%s in memory", say)
+            return True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_too_large(size, shutil.disk_usage(self.folder).free, say, f"{self.folder}; choose another run.dir")
+        log.info("%s in %s", say, self.folder)
+        return False
 
     def estimate(self, encode: Any, dataset: Any, keys: Sequence[tuple[int, int]]) -> int:
         """Bytes of all records, by those of three."""
@@ -140,6 +139,19 @@ class FeatureData(LightningDataModule):
         collate = Collate("")
         sizes: list[int] = [encode(collate([dataset[keys[i]]])).bytes() for i in some]
         return round(sum(sizes) / len(sizes) * len(keys))
+
+
+def gathered(path: Path, places: Any, count: int) -> list[Record]:
+    """The `count` records of all ranks, whose shares lie interleaved; this rank's are at `places` of its file."""
+    world = rank_and_world()[1]
+    shares: list[Any] = [(path, places)]
+    if world > 1:
+        shares = [None] * world
+        dist.all_gather_object(shares, (path, places))
+    records: list[Any] = [None] * count
+    for share, (file, its) in enumerate(shares):
+        records[share::world] = read(file, its)
+    return records
 
 
 @contextmanager

@@ -242,6 +242,7 @@ def re_named(key: str) -> str:
         (["encoder=resnet18", "decoder=smp", "decoder.name=Fpn", "skips=none"], "FPN"),
         (["encoder=resnet18", "decoder=smp", "skips=concat"], r"skips=concat.*decoder=smp"),
         (["encoder=resnet18", "decoder=deconv", "skips=add8"], r"skips=add8.*decoder=deconv"),
+        (["model=fcn8s", "skips=add8", "encoder=resnet50", "encoder.output_stride=8"], "add8.*resnet50|resnet50.*add8"),
         (["encoder=convnext_tiny", "decoder=smp", "decoder.name=DPT", "skips=none"], "DPT"),
     ],
 )
