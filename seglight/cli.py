@@ -59,6 +59,7 @@ def run_command(
 
     with one_message():
         line = CommandLine(sys.argv[1:])
+        mistakes.refuse_groups(line.overrides, conf_dir())
         if prepare:
             prepare(line)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, instead of printing them and exiting

@@ -37,6 +37,7 @@ def compose(*overrides: str, config_name: str = "train") -> DictConfig:
     ValueError for an unknown option or key says what exists; TypeError for a list of overrides.
     """
     typed = [readable(override) for override in overrides]
+    mistakes.refuse_groups(typed, conf_dir())
     try:
         with beside_hydras_own(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = hydra_compose(config_name, typed, return_hydra_config=True)
@@ -96,6 +97,8 @@ def resolve(cfg: DictConfig) -> DictConfig:
 
 def build_model(cfg: DictConfig) -> nn.Module:
     """The network that `cfg.net` describes: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
+    if not isinstance(cfg, DictConfig) or "net" not in cfg:
+        raise TypeError('build_model takes a config from seglight.compose(...), such as compose("model=fcn8s")')
     net: nn.Module = build(cfg, "net")
     return net
 

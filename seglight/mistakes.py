@@ -23,7 +23,7 @@ def composition(error: BaseException, conf: Path) -> str:
     if found := re.match(r"You must specify '(\S+?)'", text):
         return f"{found[1]}=... is needed: one of {', '.join(options(conf, found[1]))}"
     if found := re.match(r"Could not override '(\S+?)'", text):
-        return unknown_key(found[1], getattr(cause, "parent_node", None), conf)
+        return unknown_key(found[1], getattr(cause, "parent_node", None), conf, getattr(cause, "key", None))
     if found := re.match(r"Could not append to config. An item is already at '(\S+?)'", text):
         return f"+{found[1]}=...: {found[1]} is there already; {found[1]}=... sets it, without the +"
     if found := re.match(r"Multiple values for (\S+?)\.", text):
@@ -36,14 +36,25 @@ def composition(error: BaseException, conf: Path) -> str:
     return first_line(text)
 
 
-def unknown_key(key: str, parent: Any, conf: Path) -> str:
-    """The line for a key that does not exist, with what it may have been."""
+def unknown_key(key: str, parent: Any, conf: Path, lacking: Any = None) -> str:
+    """The line for a key that does not exist, with what it may have been.
+
+    lacking: which of the key's names `parent`, the node where it was looked for, does not have; null is the last one.
+    """
     folder, _, name = key.rpartition(".")
-    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    known = [str(name) for name in parent if not str(name).startswith("_")] if isinstance(parent, DictConfig) else []
+    parts = key.split(".")
+    if lacking is not None and str(lacking) in parts[:-1]:
+        above = ".".join(parts[: parts.index(str(lacking))])
+        return f"{key}: {above or 'this command'} has no key {lacking}; it has {', '.join(known)}"
     if not folder:
         known = sorted({*known, *groups(conf)})
     prefix = f"{folder}." if folder else ""
     there = f"; {folder} has {', '.join(known)}" if folder and known else ""
+    if having := options_with(conf, folder, name):
+        return f"{key} does not exist{there}; the options with {name}: {', '.join(f'{folder}={o}' for o in having)}"
+    if isinstance(parent, DictConfig) and (target := parent.get("_target_")) and not may_read(str(target), name):
+        return f"{key} does not exist{there}: {meant(name, known, prefix)}".rstrip(": ")
     return f"{key} does not exist{there}: {meant(name, known, prefix)}+{key}=... adds a new key"
 
 
@@ -61,6 +72,39 @@ def options(conf: Path, group: str) -> list[str]:
 def groups(conf: Path) -> list[str]:
     """The config groups, those inside others too."""
     return sorted(path.relative_to(conf).as_posix() for path in conf.rglob("*") if path.is_dir())
+
+
+def options_with(conf: Path, group: str, name: str) -> list[str]:
+    """The options of a group whose own file sets the key `name`."""
+    files = sorted((conf / group).glob("*.yaml")) if group and "." not in group else []
+    return [file.stem for file in files if re.search(rf"^{re.escape(name)}:", file.read_text(), re.MULTILINE)]
+
+
+def refuse_groups(overrides: Iterable[str], conf: Path) -> None:
+    """ValueError where a group is given something else than the name of an option (`logger` takes several)."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        group = override.key_or_group
+        if not (conf / group).is_dir() or override.is_sweep_override():
+            continue
+        expected = f"expected one of {', '.join(options(conf, group))}"
+        if override.is_delete():
+            raise ValueError(f"~{group}: a group cannot be left out; {group}=... picks another option: {expected}")
+        value = override.value()
+        if isinstance(value, list):
+            if group != "logger":
+                names = ",".join(map(str, value))
+                raise ValueError(f"{group}={shown(value)}: {group} takes one option; -m {group}={names} runs each")
+        elif not isinstance(value, str):
+            raise ValueError(f"{group}={shown(value)}: {expected}")
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(shown, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def missing(cfg: DictConfig) -> str | None:
@@ -103,7 +147,7 @@ def instantiation(error: InstantiationException, cfg: DictConfig, key: str) -> B
     target = node.get("_target_", "?") if OmegaConf.is_dict(node) else "?"
     if text.startswith("Error locating target"):
         return ValueError(f"{where}._target_={target} cannot be imported{': ' + flat(cause) if cause else ''}")
-    if isinstance(cause, TypeError):
+    if isinstance(cause, TypeError | RuntimeError | ZeroDivisionError | IndexError):
         return ValueError(wrong_arguments(cause, where, node, str(target)))
     if isinstance(cause, ValueError) and hasattr(cause, "errors"):  # pydantic's
         wrong = cause.errors()[0]
@@ -117,7 +161,7 @@ def instantiation(error: InstantiationException, cfg: DictConfig, key: str) -> B
     return cause or ValueError(f"{where}: {first_line(text)}")
 
 
-def wrong_arguments(error: TypeError, where: str, node: Any, target: str) -> str:
+def wrong_arguments(error: BaseException, where: str, node: Any, target: str) -> str:
     """The line for a call that Python refused: a key too many, one too few, or a value of the wrong type."""
     text = str(error)
     many = re.search(r"unexpected keyword argument '(\w+)'", text)
@@ -131,11 +175,49 @@ def wrong_arguments(error: TypeError, where: str, node: Any, target: str) -> str
     if few:
         names = re.findall(r"'(\w+)'", few[1])
         return f"{', '.join(f'{where}.{name}=...' for name in names)}: {target} needs it"
-    values: Any = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_dict(node) else {}
+    values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
     given = ", ".join(
         f"{k}={shortened(v)}" for k, v in values.items() if not k.startswith("_") and not isinstance(v, dict)
     )
-    return f"{where}: {target} cannot take one of its values ({flat(error)}): {given}"
+    for name, kind in declared(target).items():
+        if name in values and not fits(values[name], kind):
+            return f"{where}.{name}={shortened(values[name])}: {KINDS[kind.split(' ')[0]]} is needed"
+    return f"{where}: {target} cannot take one of its values ({first_line(str(error))}): {given}"
+
+
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+
+
+def declared(target: str) -> dict[str, str]:
+    """The arguments of a target that are declared as a single number, text or truth value, perhaps null."""
+    from hydra.utils import get_object
+
+    try:
+        signature = inspect.signature(get_object(target)).parameters
+    except (ValueError, TypeError, ImportError):
+        return {}
+    kinds = {name: str(getattr(p.annotation, "__name__", p.annotation)) for name, p in signature.items()}
+    return {name: kind for name, kind in kinds.items() if kind.removesuffix(" | None") in KINDS}
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether a value is of a declared kind."""
+    if value is None:
+        return kind.endswith("None")
+    kinds = {"int": int, "float": (int, float), "bool": bool, "str": str}
+    wanted: Any = kinds[kind.split(" ")[0]]
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+
+
+def may_read(target: str, name: str) -> bool:
+    """Whether a target may take an argument of this name."""
+    from hydra.utils import get_object
+
+    try:
+        signature = inspect.signature(get_object(target)).parameters.values()
+    except (ValueError, TypeError, ImportError):
+        return True
+    return name in parameters(target) or any(p.kind == inspect.Parameter.VAR_KEYWORD for p in signature)
 
 
 def parameters(target: str) -> list[str]:

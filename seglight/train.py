@@ -76,6 +76,9 @@ def prepare(line: CommandLine, meeting: Meeting | None) -> list[str]:
     key, folder = ("resume", str(run)) if run else ("resume_sweep", str(sweep))
     if run and (line.sweeps or line.study or sweep):
         raise ValueError("resume=RUN continues one run, without -m or -cn; resume_sweep=FOLDER those of a sweep")
+    from seglight.runs.resume import refuse_other_kind
+
+    refuse_other_kind(key, folder)
     place = "hydra.run.dir" if run else "hydra.sweep.dir"
     if line.value(place) is not None:
         raise ValueError(f"{key}={folder} continues in its own folder: leave {place} out")

@@ -116,6 +116,17 @@ def test_compose_takes_overrides_one_by_one() -> None:
         ("train predictions=-3", "predictions=-3: expected a whole number, 0 or more"),
         ("train freeze=none,encoder", "freeze=none,encoder: several values need -m"),
         ("train --foo", "unrecognized arguments: --foo"),
+        ("train trainer=3", "trainer=3: expected one of ddp, default, fsdp"),
+        ("train data=null", "data=null: expected one of ade20k, camvid,"),
+        ("train model=[fcn8s,unet]", "model takes one option; -m model=fcn8s,unet runs each"),
+        ("train ~data", "~data: a group cannot be left out"),
+        ("train freeze.n=2", "the options with n: freeze=gradual, freeze=gradual_discriminative, freeze=stages"),
+        ("train optim.lr=-1", "optim.lr=-1: a number from 0 is needed"),
+        ("train data.batch_size=0", "data.batch_size=0: a whole number from 1"),
+        ("train average=ema average.decay=2", "average.decay=2: a number from 0 and at most 1"),
+        ("train encoder=resnet18 encoder.weights=imgnet", "encoder.weights=imgnet: no such file"),
+        ("check trainer.limit_val_batches=3", "this command has no key trainer; it has"),
+        ("inspect data.num_classes=-1", "data.num_classes=-1: a whole number from 2 is needed"),
         ("train foo", "foo: expected key=value"),
         ("train -cn nothing", "nothing"),
         ("train -m resume=x", "resume=RUN continues one run, without -m"),
@@ -131,7 +142,7 @@ def test_a_mistake_is_one_line_and_makes_no_run(
     assert says in answer
     assert answer.count("\n") == 0
     assert "http" not in answer
-    assert not [*tmp_path.rglob("config.yaml")]  # no run
+    assert not (tmp_path / "outputs").exists() or not [*(tmp_path / "outputs").glob("2*")]  # no run's folder
 
 
 @pytest.mark.parametrize(
@@ -162,3 +173,32 @@ def test_only_what_was_written_is_said(typed: Callable[..., Answer]) -> None:
     code, answer = typed("fetch", "data=shapes")
     assert code == 0
     assert "wrote:" not in answer
+
+
+def test_runs_of_the_same_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from omegaconf import OmegaConf
+
+    from seglight.training.start import own_folder
+
+    monkeypatch.chdir(tmp_path)
+    OmegaConf.register_new_resolver("now", lambda _: "12-00-00", replace=True)
+    for expected in ("out/12-00-00", "out/12-00-00-1", "out/12-00-00-2"):
+        cfg = OmegaConf.create({"hydra": {"run": {"dir": "out/${now:x}"}, "overrides": {"hydra": []}}})
+        own_folder(cfg, "run")
+        assert cfg.hydra.run.dir == expected
+        assert Path(expected).is_dir()
+    cfg = OmegaConf.create({"hydra": {"run": {"dir": "out/12-00-00"}, "overrides": {"hydra": []}}})
+    own_folder(cfg, "run")  # typed: Run.create says what lies there
+    assert cfg.hydra.run.dir == "out/12-00-00"
+
+
+@pytest.mark.parametrize("given", [{}, None, "model=fcn8s"])
+def test_what_build_model_takes_is_said(given: object) -> None:
+    with pytest.raises(TypeError, match=r"takes a config from seglight.compose"):
+        seglight.build_model(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [3, None])
+def test_what_load_run_takes_is_said(given: object) -> None:
+    with pytest.raises(TypeError, match="the path of a run's folder is needed"):
+        seglight.load_run(given)  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ ALLOWED = {
     "task": "freeze ignore inference metrics optim",
     "runs": "config errors inference mistakes overrides ranks",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
-    "training": "callbacks config data errors freeze ignore models ranks runs task values",
+    "training": "callbacks config data errors freeze ignore models overrides ranks runs task values",
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
     "tables": "config mistakes models",
 }

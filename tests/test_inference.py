@@ -70,6 +70,13 @@ def test_only_the_first_images_are_looked_at_and_black_ones_do_not_count(net: nn
     net(dark)  # a dark image among others
 
 
+def test_what_is_no_batch_of_images_is_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"as a torch.Tensor are needed, got ndarray"):
+        net(np.zeros((1, 3, 8, 8)))
+    with pytest.raises(ValueError, match=r"images \[B, C, H, W\] are needed, got \[3, 8, 9\]"):
+        net(torch.zeros(3, 8, 9))
+
+
 def test_a_compiled_network_stays_one_graph_and_export_does_not_look_at_values(net: nn.Module) -> None:
     graphs: list[Any] = []
 

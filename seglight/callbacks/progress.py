@@ -35,11 +35,13 @@ class EpochLines(L.Callback):
         mean = self.learning.mean()  # all ranks take part
         if not trainer.is_global_zero:
             return
+        by_steps = 0 < trainer.max_steps <= trainer.estimated_stepping_batches  # what ends the run
         log.info(
-            "epoch %d%s  step %d  lr %.2g  train/loss %.4f  val/loss %.4f  val/miou %.4f  val/pixel_acc %.4f",
+            "epoch %d%s  step %d%s  lr %.2g  train/loss %.4f  val/loss %.4f  val/miou %.4f  val/pixel_acc %.4f",
             trainer.current_epoch + 1,
-            f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else "",
+            "" if by_steps or not trainer.max_epochs or trainer.max_epochs < 0 else f"/{trainer.max_epochs}",
             trainer.global_step,
+            f"/{trainer.max_steps}" if by_steps else "",
             self.learning.rate,
             mean,
             float(pl_module.val_loss.compute()),

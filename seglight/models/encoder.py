@@ -113,7 +113,7 @@ class Encoder(nn.Module):
         multiple: int = 1,
     ) -> None:
         super().__init__()
-        self.name = name
+        self.name = self.option = name  # option: what it is called in messages, its config's name where it has one
         self.normalize = normalize
         whole("encoder.multiple", multiple)
         self.min_size, self.multiple = min_size, multiple

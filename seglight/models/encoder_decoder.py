@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from seglight.models.decoders.decoder import Decoder, TrainingPair
 from seglight.models.decoders.fcn_head import AuxHead
 from seglight.models.encoder import Encoder
+from seglight.models.pixels import check_batch
 from seglight.models.skips import Skips
+from seglight.models.values import whole
 
 
 class EncoderDecoder(nn.Module):
     """`forward(images [B, 3, H, W] uint8 or 0-255, RGB) -> logits [B, K, H, W]`, for any H and W >= 1.
 
     decoder, aux: called with (encoder, skips, num_classes) and (encoder, num_classes).
+    encoder_name: the option that the encoder was chosen by, for messages.
+    ValueError for fewer than two classes, and for images that are no tensor of four dimensions.
     """
 
     def __init__(
@@ -29,8 +33,11 @@ class EncoderDecoder(nn.Module):
         skips: Skips,
         num_classes: int,
         aux: Callable[..., AuxHead] | None = None,
+        encoder_name: str | None = None,
     ) -> None:
         super().__init__()
+        whole("data.num_classes", num_classes, 2)  # a softmax over one class always says 1
+        encoder.option = encoder_name or encoder.option
         self.num_classes, self.encoder = num_classes, encoder
         self.decoder = decoder(encoder=encoder, skips=skips, num_classes=num_classes)
         self.aux = aux(encoder=encoder, num_classes=num_classes) if aux else None
@@ -39,6 +46,7 @@ class EncoderDecoder(nn.Module):
             raise ValueError(f"aux: decoder {type(self.decoder).__name__} trains on sampled pixels; use aux=none")
 
     def forward(self, images: Tensor) -> Tensor:
+        check_batch(images)
         return self.decoder.segment(self.encoder, images)
 
     def training_pairs(self, images: Tensor, masks: Tensor) -> list[TrainingPair]:

@@ -48,8 +48,8 @@ def init_from(net: nn.Module, state_dict: Mapping[str, Tensor], partial: bool = 
         )
     if not partial and len(transfer.placed) < len(own) / 2:
         raise ValueError(
-            f"init_from: {len(transfer.placed)} of the network's {len(own)} tensors are in these weights, which are of "
-            "another architecture; init_partial=true takes those few"
+            f"init_from: {len(transfer.placed)} of the network's {len(own)} tensors are in these weights: they are of "
+            "another architecture. init_partial=true copies the tensors that fit"
         )
     net.load_state_dict({name: state_dict[name] for name in transfer.placed}, strict=False)
     return transfer

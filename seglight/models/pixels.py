@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
 WIDE = (torch.uint16, torch.uint32, torch.uint64)
+
+
+def check_batch(images: Any) -> None:
+    """ValueError unless they are a tensor of four dimensions; nothing is read, so that compiling and export go on."""
+    if not isinstance(images, Tensor):
+        raise ValueError(f"images [B, C, H, W] as a torch.Tensor are needed, got {type(images).__name__}")
+    if images.ndim != 4:
+        hint = ": image[None] makes a batch of one image" if images.ndim == 3 else ""
+        raise ValueError(f"images [B, C, H, W] are needed, got {list(images.shape)}{hint}")
 
 
 def check_pixels(images: Tensor) -> None:

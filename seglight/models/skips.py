@@ -40,7 +40,7 @@ class Skips:
         if lacking or not have:
             raise ValueError(
                 f"skips={self.name} needs maps at stride {lacking or 'below the deepest'}, which "
-                f"encoder={encoder.name} lacks: above its deepest map (stride {encoder.stride}) it has strides {have}"
+                f"encoder={encoder.option} lacks: above its deepest map (stride {encoder.stride}) it has strides {have}"
             )
         return have if self.strides is None else self.strides
 

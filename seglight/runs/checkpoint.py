@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise OSError(
                 f"could not write {target} ({reason}): {size(checkpoint) / 1e6:,.1f} MB needed, "
                 f"{shutil.disk_usage(target.parent).free / 1e6:,.1f} MB free. The previous checkpoint is kept: "
-                f"make room, then resume={target.parent.parent} goes on from it"
+                f"make room, then {quote(f'resume={target.parent.parent}')} goes on from it"
             ) from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -52,6 +53,7 @@ def plan(
 
     trust = is_trusted(overrides)
     changes = [text for text in overrides if key_of(text) != "trust"]
+    refuse_other_kind("resume", path)
     run = load_run(path, trust=trust)
     file = run.path / "composed.yaml"
     stored = read_yaml(file) if file.is_file() else None
@@ -74,14 +76,24 @@ def plan(
     return run, None if before is None else composed, cfg, changes
 
 
+def refuse_other_kind(key: str, path: str | Path) -> None:
+    """ValueError where `resume` names a sweep's folder, or `resume_sweep` a run's."""
+    folder = Path(path)
+    one, several = (folder / "config.yaml").is_file(), any(folder.glob("*/config.yaml"))
+    if key == "resume" and several and not one:
+        raise ValueError(f"resume={path}: this is a sweep's folder; {quote(f'resume_sweep={path}')} continues its runs")
+    if key == "resume_sweep" and one:
+        raise ValueError(f"resume_sweep={path}: this is one run; {quote(f'resume={path}')} continues it")
+
+
 def change(run: Run, composed: DictConfig | None, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
     """The run's config after the overrides: with interpolations, and resolved; the run's own files stay as they are.
 
     Without `composed` only the keys themselves change. ValueError for a group, an unknown key, and what a run keeps.
     """
     cfg = (run.cfg if composed is None else composed).copy()
-    before = dict(values(OmegaConf.to_container(run.cfg)))
     resolved = resolve(cfg)
+    before = dict(values(OmegaConf.to_container(resolved)))  # with the keys that have come since the run was made
     for text in overrides:
         where = f"resume={run.path} {text}"
         try:

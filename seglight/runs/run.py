@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -49,10 +50,11 @@ class Run:
         (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         with run.locked():  # not under another process's feet
             if run.is_taken():
-                go_on = f"resume={path} continues it, another hydra.run.dir starts a new one"
+                go_on = f"{quote(f'resume={path}')} continues it, another hydra.run.dir starts a new one"
                 if resolved.get("sweep"):
                     go_on = (
-                        f"resume_sweep={run.path.parent} continues its sweep, another hydra.sweep.dir starts a new one"
+                        f"{quote(f'resume_sweep={run.path.parent}')} continues its sweep, "
+                        "another hydra.sweep.dir starts a new one"
                     )
                 raise ValueError(f"{path} holds a run: {go_on}")
             run.write_yaml("overrides.yaml", overrides)
@@ -219,6 +221,8 @@ def load_run(path: str | Path, checkpoint: str = "best", trust: bool = False) ->
     """A run to build from, somebody else's too: its config may name only what seglight's own configs do, or `trust`."""
     from seglight.runs.trust import check_targets
 
+    if not isinstance(path, str | Path):
+        raise TypeError(f"load_run({path!r}): the path of a run's folder is needed")
     run = find_run(path, checkpoint)
     if not trust:
         check_targets(run.cfg, run.path / "config.yaml")

@@ -29,7 +29,7 @@ def check_targets(cfg: DictConfig, path: Path) -> None:
     advice = "only for a run whose maker you trust: trust=true, in Python load_run(..., trust=True)"
     for key, value in leaves(OmegaConf.to_container(cfg, resolve=False)):
         if key.rsplit(".", 1)[-1] == "_target_" and value not in known_targets():
-            raise ValueError(f"{path}: {key}={value} is no target of seglight's own configs; {advice}")
+            raise ValueError(f"{path}: {key}={value} does not appear in seglight's configs; {advice}")
         if isinstance(value, str) and "${" in value:
             raise ValueError(f"{path}: {key}={value} would be filled in from this machine; {advice}")
 

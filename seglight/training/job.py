@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from shlex import quote
 
 from seglight.ranks.devices import local_ranks
 from seglight.ranks.environment import started_by_others
@@ -22,7 +23,7 @@ def train_run(run: Run) -> float:
     except Exception:
         raise
     except BaseException:
-        log.info("run: %s (interrupted; resume=%s continues it)", run.path, run.path)
+        log.info("run: %s (interrupted; %s continues it)", run.path, quote(f"resume={run.path}"))
         raise
     log.info("run: %s", run.path)
     return float(run.summary.get("val/miou", "nan"))

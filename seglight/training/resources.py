@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 
 import torch
 from omegaconf import DictConfig
@@ -40,7 +41,7 @@ def explanation(error: BaseException, run: Run) -> str | None:
         free = shutil.disk_usage(run.path).free / 1e6
         return (
             f"no space to write {error.filename or run.path} ({error.strerror}; {free:,.1f} MB free): the last "
-            f"checkpoint is kept. Make room, then resume={run.path} goes on from it"
+            f"checkpoint is kept. Make room, then {quote(f'resume={run.path}')} goes on from it"
         )
     if isinstance(error, torch.OutOfMemoryError):
         return f"out of GPU memory: {used(run.cfg)}. {text.splitlines()[0]}"

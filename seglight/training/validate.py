@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seglight.callbacks.time_limit import duration
 from seglight.config import build
@@ -24,6 +26,16 @@ def validate(cfg: DictConfig) -> None:
     validate_trainer(cfg.trainer)
     for group in ("optim", "schedule", "freeze", "loss"):
         build(cfg, group)
+    decay = OmegaConf.select(cfg, "average.decay")
+    if decay is not None:
+        number("average.decay", decay, 0, 1)
+
+
+def validate_weights(cfg: DictConfig) -> None:
+    """ValueError where `encoder.weights` names neither a source nor a file that is there."""
+    weights = OmegaConf.select(cfg, "encoder.weights")
+    if weights is not None and weights != "imagenet" and not Path(str(weights)).is_file():
+        raise ValueError(f"encoder.weights={weights}: no such file; imagenet, null or the path of weights is needed")
 
 
 def validate_trainer(trainer: DictConfig) -> None:

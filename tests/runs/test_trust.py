@@ -54,7 +54,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("key", "value"), HOSTILE)
 def test_a_target_that_is_not_seglights_needs_trust(key: str, value: Any, run: Path) -> None:
-    with pytest.raises(ValueError, match=r"config\.yaml: \S*_target_=.* is no target of seglight's own .*trust=true"):
+    with pytest.raises(
+        ValueError, match=r"config\.yaml: \S*_target_=.* does not appear in seglight's configs.*trust=true"
+    ):
         seglight.load_run(with_change(run, key, value))
     assert seglight.load_run(run, trust=True).path == run
 
@@ -157,7 +159,7 @@ def test_commands_run_nothing_that_a_foreign_config_names(
     with_change(run, "data", node)
     answer = command(name, f"{argument}={run}")
     assert answer.returncode == 1
-    assert "data._target_=tests.failing.leave is no target of seglight's own configs" in answer.stderr
+    assert "data._target_=tests.failing.leave does not appear in seglight's configs" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert not marker.exists()
     if name == "train":

@@ -35,7 +35,7 @@ class AuxHead(nn.Module):
     def __init__(self, encoder: Encoder, num_classes: int, weight: float = 0.5) -> None:
         super().__init__()
         if len(encoder.stage_channels) < 2:
-            raise ValueError(f"aux=fcn_head needs a stage before the last, which encoder={encoder.name} lacks")
+            raise ValueError(f"aux=fcn_head needs a stage before the last, which encoder={encoder.option} lacks")
         number("aux.weight", weight)
         self.weight = weight
         self.head = TorchvisionHead(encoder.stage_channels[-2], num_classes)

@@ -22,7 +22,7 @@ class OverlapTileUNet(UNet):
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int, tile: int = 388, **form: object) -> None:
         if not isinstance(encoder, ValidUNet):
             raise ValueError(
-                f"decoder=unet_tiles needs unpadded convolutions (encoder=unet_valid), got encoder={encoder.name}"
+                f"decoder=unet_tiles needs unpadded convolutions (encoder=unet_valid), got encoder={encoder.option}"
             )
         super().__init__(encoder, skips, num_classes, **form)  # type: ignore[arg-type]
         whole("decoder.tile", tile)

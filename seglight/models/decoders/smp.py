@@ -59,7 +59,7 @@ class SMP(Decoder):
         if name.startswith("DeepLab") and encoder.stride == 32:
             raise ValueError(
                 f"decoder.name={name} needs a dilated encoder (encoder.output_stride=8 or 16); "
-                f"encoder={encoder.name} has stride 32"
+                f"encoder={encoder.option} has stride 32"
             )
         parameters = inspect.signature(network).parameters
         if "encoder_output_stride" in parameters:
@@ -78,7 +78,7 @@ class SMP(Decoder):
             self.decoder, self.head = model.decoder, model.segmentation_head
             self.min_size, self.multiple = self.smallest(encoder), encoder.stride
         except (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError) as error:
-            raise ValueError(f"decoder.name={name} does not fit encoder={encoder.name}: {error}") from error
+            raise ValueError(f"decoder.name={name} does not fit encoder={encoder.option}: {error}") from error
         finally:
             del library.encoders.encoders["seglight"]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder, Normalize, Pixels
 from seglight.models.geometry import on_meta
+from seglight.models.values import whole
 from seglight.models.weights import Weights, downloaded, read_state, trunk
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
@@ -85,6 +86,7 @@ def timm(
     multiple: images are extended to a multiple of it (the deepest stride: many of these cut images into patches).
     options: timm's own, such as img_size or drop_path_rate.
     """
+    whole("encoder.in_channels", in_channels)
     if not library.is_model(name):
         close = difflib.get_close_matches(name, library.list_models(), n=5, cutoff=0.5)
         raise ValueError(f"encoder.name={name}: timm {library.__version__} has no such network; close: {close}")
@@ -109,8 +111,8 @@ def timm(
         net = downloaded(lambda: create(True), name, hub_file(config), f"https://huggingface.co/{config.hf_hub_id}")
     elif weights or state:
         with torch.device("meta"):
-            whole = library.create_model(name).state_dict()
-        given = trunk(whole, state or read_state(str(weights)), [f"{config.classifier}."], str(weights))
+            classifier = library.create_model(name).state_dict()
+        given = trunk(classifier, state or read_state(str(weights)), [f"{config.classifier}."], str(weights))
         net = create(True, {"state_dict": given})
     else:
         net = create(False)
