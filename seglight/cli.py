@@ -14,6 +14,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from seglight import mistakes
 from seglight.config import check_kinds, conf_dir
 from seglight.errors import USER_ERRORS, message
 from seglight.overrides import readable, value_of

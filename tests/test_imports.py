@@ -27,7 +27,7 @@ ALLOWED = {
     "ranks": "",
     "optim": "freeze values",
     "errors": "config extras mistakes",
-    "cli": "config errors overrides",
+    "cli": "config errors mistakes overrides",
     # what trains
     "task": "freeze ignore inference metrics optim",
     "runs": "config errors inference mistakes overrides ranks",

@@ -15,7 +15,7 @@ from seglight.models.decoders.fcn_head import AuxHead
 from seglight.models.encoder import Encoder
 from seglight.models.pixels import check_batch
 from seglight.models.skips import Skips
-from seglight.models.values import whole
+from seglight.values import whole
 
 
 class EncoderDecoder(nn.Module):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from seglight.models.encoder import Encoder, Normalize, Pixels
 from seglight.models.geometry import on_meta
-from seglight.models.values import whole
 from seglight.models.weights import Weights, downloaded, read_state, trunk
+from seglight.values import whole
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
 
