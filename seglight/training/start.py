@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from seglight.config import build, resolve
+from seglight.config import build, check_kinds, resolve
 from seglight.errors import USER_ERRORS, message
 from seglight.overrides import quoted
 
@@ -48,6 +48,7 @@ def check(config: DictConfig) -> None:
 
     cfg = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     cfg = resolve(cfg)
+    check_kinds(cfg)
     validate(cfg)
     validate_weights(cfg)
     build(cfg, "data")
