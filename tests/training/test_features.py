@@ -40,7 +40,7 @@ def trained(folder: Path, *overrides: str) -> Run:
 def assert_same(first: Run, second: Run) -> None:
     one, two = first.weights("last"), second.weights("last")
     for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-6)  # maps are made image by image
     assert second.summary["val/pixel_acc"] == pytest.approx(first.summary["val/pixel_acc"], abs=1e-9)
 
 
