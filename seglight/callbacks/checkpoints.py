@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from seglight.callbacks.best import Best
-from seglight.callbacks.internals import in_mid_epoch
+from seglight.callbacks.internals import in_mid_epoch, log_epoch
 from seglight.runs.run import Run
 
 
@@ -27,6 +27,7 @@ class Checkpoints(Checkpoint):
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        log_epoch(trainer)  # a run that is killed after its checkpoint has them in metrics.csv
         if self.saved != trainer.global_step:
             self.save(trainer)
 

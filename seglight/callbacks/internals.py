@@ -25,6 +25,16 @@ def continue_epoch(trainer: L.Trainer) -> None:
         setattr(progress.current, name, getattr(progress.current, name) + shift)
 
 
+def log_epoch(trainer: L.Trainer) -> None:
+    """Gives the loggers the epoch's values now, and has them written. Lightning would after the epoch's checkpoint."""
+    loop = trainer.fit_loop.epoch_loop
+    loop._batches_that_stepped -= 1  # as Lightning does: these values belong to the step that was made
+    trainer._logger_connector.update_train_epoch_metrics()
+    loop._batches_that_stepped += 1
+    for logger in trainer.loggers:
+        logger.save()
+
+
 def is_between_steps(trainer: L.Trainer) -> bool:
     """Whether the batch that just ended made an optimizer step, and the epoch has more of them."""
     loop = trainer.fit_loop.epoch_loop
