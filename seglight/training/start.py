@@ -28,7 +28,6 @@ class Start(Callback):
             own_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        HydraConfig.instance().set_config(config)
         with said(config):
             own_folder(config, "sweep")
 
