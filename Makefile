@@ -15,7 +15,7 @@ demo: $(VENV)/ready  ## trains the default network on drawn shapes and leaves pi
 	$(BIN)/python -m seglight.train
 
 test: $(VENV)/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two workers, a thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two workers, a thread each
 
 slow: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow

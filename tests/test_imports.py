@@ -1,6 +1,7 @@
 """Who imports whom: from the commands downwards, never upwards and never in a circle."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ ALLOWED = {
 COMMANDS = ("train", "evaluate", "check", "inspect", "fetch", "dashboard")
 
 
+@cache
 def parts_imported(path: Path) -> set[str]:
     """The parts of seglight that a file imports, wherever in it."""
     modules = set()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import seglight
-from tests.conftest import QUICK, REPO, TORCHRUN, TWO_RANKS, Command
+from tests.conftest import QUICK, REPO, TORCHRUN, TWO_RANKS, Command, start
 
 
 def confusion(run: Path) -> list[list[str]]:
@@ -49,15 +46,13 @@ def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_globa
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
 
 
-def test_one_process_and_two_ranks_count_the_same_confusion_matrices(tmp_path: Path) -> None:
+def test_one_process_and_two_ranks_count_the_same_confusion_matrices(script: Command, tmp_path: Path) -> None:
     program = str(REPO / "experiments" / "benchmarks" / "exact_evaluation" / "confusion.py")
-    launchers = {"one": [program], "two": ["-m", *TORCHRUN, program]}
-    for name, command in launchers.items():
-        subprocess.run(
-            [sys.executable, *command, str(tmp_path / name)],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}, check=True, timeout=200,
-        )  # fmt: skip
-    one, two = (json.loads((tmp_path / name).read_text()) for name in launchers)
+    answer = script(f"import runpy; runpy.run_path({program!r}, run_name='__main__')", str(tmp_path / "one"))
+    assert answer.returncode == 0, answer.stderr
+    _, err = (process := start(tmp_path, *TORCHRUN, program, str(tmp_path / "two"))).communicate(timeout=200)
+    assert process.returncode == 0, err
+    one, two = (json.loads((tmp_path / name).read_text()) for name in ("one", "two"))
     assert (one["ranks"], two["ranks"]) == (1, 2)
     assert one["confusion"] == two["confusion"]
     pixels = {images: sum(map(sum, matrix)) for images, matrix in one["confusion"].items()}

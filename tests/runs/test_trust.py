@@ -118,7 +118,9 @@ def test_a_foreign_override_of_hydras_own_settings_is_left_out(
 def test_trust_is_read_as_hydra_reads_it(typed: str, run: Path) -> None:
     with_change(run, "loss._target_", "builtins.print")
     if typed in ("trust=no", "trust=false"):
-        with pytest.raises(ValueError, match="expected true or false" if "no" in typed else "does not appear in seglight"):
+        with pytest.raises(
+            ValueError, match="expected true or false" if "no" in typed else "does not appear in seglight"
+        ):
             Run.resume(run, [typed])
     else:
         assert Run.resume(run, [typed]).cfg.loss["_target_"] == "builtins.print"
