@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from seglight.runs.run import sweep_runs
+import seglight
+from seglight.config import resolve
+from seglight.runs.run import Run, sweep_runs
 from tests.forking import ENVIRONMENT, REPO, Forking
 
 # One optimizer step or two on tiny images: what a test adds to a command line to be quick.
@@ -114,6 +119,21 @@ def processes(text: str) -> list[str]:
 def statuses(sweep: Path) -> list[str]:
     """How each run of a sweep ended."""
     return [run.summary["status"] for run in sweep_runs(sweep)]
+
+
+def new_run(path: Path, *overrides: str) -> Run:
+    """A quick run that has yet to train in this process."""
+    return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
+
+
+def rows(run: Run, column: str) -> list[dict[str, str]]:
+    """metrics.csv's rows that have a value there."""
+    return [row for row in csv.DictReader((run.path / "metrics.csv").open()) if row.get(column)]
+
+
+def checkpoint(run: Run, which: str) -> dict[str, Any]:
+    """What best.ckpt or last.ckpt holds."""
+    return torch.load(run.checkpoint_path(which), weights_only=True)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")

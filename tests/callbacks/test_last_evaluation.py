@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-import seglight
-from seglight.config import resolve
-from seglight.runs.run import Run
 from seglight.training.fit import fit
-from tests.conftest import QUICK
-
-
-def new_run(path: Path, *overrides: str) -> Run:
-    return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
-
-
-def rows(run: Run, column: str) -> list[dict[str, str]]:
-    """metrics.csv's rows that have a value there."""
-    return [row for row in csv.DictReader((run.path / "metrics.csv").open()) if row.get(column)]
-
-
-def checkpoint(run: Run, which: str) -> dict[str, Any]:
-    return torch.load(run.checkpoint_path(which), weights_only=True)  # type: ignore[no-any-return]
+from tests.conftest import checkpoint, new_run, rows
 
 
 def test_a_run_that_max_steps_ends_within_an_epoch_is_scored_in_that_epoch(tmp_path: Path) -> None:

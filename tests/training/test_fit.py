@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 import seglight
-from seglight.config import resolve
 from seglight.runs import status
 from seglight.runs.run import Run
 from seglight.training.fit import fit
 from seglight.training.job import train_run
-from tests.conftest import QUICK
-
-
-def new_run(path: Path, *overrides: str) -> Run:
-    return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
-
-
-def checkpoint(run: Run, which: str) -> dict[str, Any]:
-    return torch.load(run.checkpoint_path(which), weights_only=True)  # type: ignore[no-any-return]
+from tests.conftest import checkpoint, new_run
 
 
 def test_a_run_that_max_steps_ended_goes_on_with_the_rest_of_its_epoch(tmp_path: Path) -> None:

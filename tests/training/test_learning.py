@@ -14,16 +14,11 @@ from PIL import Image
 import seglight
 from seglight.callbacks.advice import Advice
 from seglight.callbacks.time_limit import TimeLimit
-from seglight.config import resolve
 from seglight.results.curves import read_curves
 from seglight.runs.run import Run
 from seglight.schedule import OneCycle
 from seglight.training.fit import fit
-from tests.conftest import QUICK
-
-
-def new_run(path: Path, *overrides: str) -> Run:
-    return Run.create(path, resolve(seglight.compose(*QUICK, *overrides)), [])
+from tests.conftest import new_run
 
 
 def column(run: Run, name: str) -> list[float]:
