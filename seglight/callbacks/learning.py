@@ -1,4 +1,4 @@
-"""What shows whether a run learns: its rate, the mean loss of each epoch, and curves.png."""
+"""What shows whether a run learns: its rate, and the mean loss of each epoch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import lightning as L
 import torch
 import torch.distributed as dist
 
-from seglight.results.curves import draw_curves
-from seglight.runs.run import Run
-
 
 class Learning(L.Callback):
     """Logs `lr` each step (the highest of the optimizer's groups) and `train/mean_loss`, over the epoch's images.
 
-    The mean goes on where a run is resumed within an epoch. curves.png is drawn when the run ends, however it does.
+    The mean goes on where a run is resumed within an epoch.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self) -> None:
         self.rate = 0.0
         self.total, self.images = torch.zeros(()), 0  # of this epoch's losses, this rank's
 
@@ -44,19 +40,6 @@ class Learning(L.Callback):
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)
         return float(sums[0] / sums[1])
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.draw(trainer)
-
-    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        self.draw(trainer)
-
-    def draw(self, trainer: L.Trainer) -> None:
-        """curves.png of what metrics.csv holds by now."""
-        if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                logger.save()
-            draw_curves(self.run.path / "metrics.csv", self.run.path / "curves.png")
 
     def state_dict(self) -> dict[str, Any]:
         return {"total": float(self.total), "images": self.images}

@@ -19,6 +19,7 @@ from torch import nn
 from seglight.callbacks.advice import Advice
 from seglight.callbacks.best import Best
 from seglight.callbacks.checkpoints import Checkpoints
+from seglight.callbacks.curves import Curves
 from seglight.callbacks.data_wait import DataWait
 from seglight.callbacks.early_stopping import EarlyStopping
 from seglight.callbacks.freezing import Freezing
@@ -137,7 +138,7 @@ def compile_net(net: Any, backend: str) -> None:
 def callbacks(run: Run, best: Best) -> list[Any]:
     """What happens around a run, in this order; `best` is first, for the others ask it."""
     cfg = run.cfg
-    learning = Learning(run)
+    learning = Learning()
     predictions = Predictions(run, best, cfg.predictions) if cfg.predictions else None
     return [
         best,
@@ -157,6 +158,7 @@ def callbacks(run: Run, best: Best) -> list[Any]:
         *([build(cfg, "average")] if cfg.average else []),
         *([Pruning(run, **cfg.trial)] if cfg.get("trial") else []),
         StopAfterStep(run),  # saves what the others made of a step
+        Curves(run),
         Checkpoints(run, best),
     ]
 
