@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from omegaconf import DictConfig
 
 from seglight import mistakes
 from seglight.config import check_kinds, conf_dir
-from seglight.errors import USER_ERRORS, message
+from seglight.errors import one_message
 from seglight.overrides import readable, value_of
 
 
@@ -67,24 +65,6 @@ def run_command(
         sys.argv[1:] = [*line.overrides, *line.flags]  # where hydra.main reads them
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(command)()
     sys.stdout.flush()
-
-
-@contextmanager
-def one_message(cfg: DictConfig | None = None) -> Iterator[None]:
-    """What the user can mend ends the program with one message, in train.log too where there is one."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        text = f"error: {message(error, cfg)}"
-        to_log_file(text)
-        sys.exit(text)  # not through Hydra, which would print the overrides too
-
-
-def to_log_file(text: str) -> None:
-    """Into train.log, where there is one; the terminal gets it as the command exits."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.emit(logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": text}))
 
 
 def refuse_impossible(key: str, folder: Path) -> None:

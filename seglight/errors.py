@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import yaml
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -41,3 +46,21 @@ def message(error: BaseException, cfg: DictConfig | None = None) -> str:
         isinstance(error, OSError) and error.errno is None
     )
     return text if text and plain else f"{type(error).__name__}: {text}"
+
+
+@contextmanager
+def one_message(cfg: DictConfig | None = None) -> Iterator[None]:
+    """What the user can mend ends the program with one message, in train.log too where there is one."""
+    try:
+        yield
+    except USER_ERRORS as error:
+        text = f"error: {message(error, cfg)}"
+        to_log_file(text)
+        sys.exit(text)  # not through Hydra, which would print the overrides too
+
+
+def to_log_file(text: str) -> None:
+    """Into train.log, where there is one; the terminal gets it as the command exits."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(logging.makeLogRecord({"levelname": "ERROR", "levelno": logging.ERROR, "msg": text}))

@@ -13,6 +13,8 @@ from hydra.errors import InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seglight.values import typed
+
 
 def composition(error: BaseException, conf: Path) -> str:
     """Why a config could not be composed from the folder `conf`, in one line."""
@@ -95,27 +97,20 @@ def refuse_groups(overrides: Iterable[str], conf: Path) -> None:
         if isinstance(value, list):
             if group != "logger":
                 names = ",".join(map(str, value))
-                raise ValueError(f"{group}={shown(value)}: {group} takes one option; -m {group}={names} runs each")
+                raise ValueError(f"{group}={typed(value)}: {group} takes one option; -m {group}={names} runs each")
         elif not isinstance(value, str):
-            raise ValueError(f"{group}={shown(value)}: {expected}")
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed on the command line."""
-    if isinstance(value, list):
-        return f"[{','.join(map(shown, value))}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            raise ValueError(f"{group}={typed(value)}: {expected}")
 
 
 def missing(cfg: DictConfig) -> str | None:
     """The line that names every key without a value, and the keys made from them; None where all have one."""
-    typed = dict(strings(OmegaConf.to_container(cfg, resolve=False)))
-    keys = sorted(key for key, value in typed.items() if value == "???")
+    given = dict(strings(OmegaConf.to_container(cfg, resolve=False)))
+    keys = sorted(key for key, value in given.items() if value == "???")
     if not keys:
         return None
     made = [
         f"{key} is {value}"
-        for key, value in typed.items()
+        for key, value in given.items()
         if any(f"${{{name}}}" in value and key.split(".")[0] == name.split(".")[0] for name in keys)
     ]
     also = f" ({', '.join(made)})" if made else ""

@@ -20,7 +20,7 @@ ALLOWED = {
     "peak_memory": "",
     "extras": "",
     "overrides": "",
-    "mistakes": "",
+    "mistakes": "values",
     "freeze": "values",
     "schedule": "values",
     "config": "extras mistakes overrides",

@@ -7,18 +7,21 @@ from typing import Any
 
 import lightning as L
 
+from seglight.callbacks.resumable import Resumable
+
 log = logging.getLogger(__name__)
 
 PATIENCE = 5  # evaluations without a lower training loss
 SHARE = 0.5  # of the run that a class may stay at 0 IoU
-STATE = ("lowest", "waited", "highest_rate", "found", "told_loss", "told_classes")
 
 
-class Advice(L.Callback):
+class Advice(Resumable):
     """Warns once when the epoch's mean loss has not fallen for five evaluations, and once of classes at 0 IoU.
 
     A rate that is nearly used up (below a hundredth of its highest) is no reason to warn: the run is at its end.
     """
+
+    kept = ("lowest", "waited", "highest_rate", "found", "told_loss", "told_classes")
 
     def __init__(self) -> None:
         self.lowest, self.waited = float("inf"), 0
@@ -60,10 +63,3 @@ class Advice(L.Callback):
         """The share of the run's steps that are made."""
         total = trainer.estimated_stepping_batches
         return trainer.global_step / total if 0 < total < float("inf") else 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in STATE}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in STATE:
-            setattr(self, name, state_dict[name])

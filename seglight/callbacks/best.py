@@ -7,16 +7,17 @@ from typing import Any
 
 import lightning as L
 
+from seglight.callbacks.resumable import Resumable
 from seglight.metrics import class_table
 
-STATE = ("scores", "table", "evaluated", "step", "epoch", "waited")  # what a resumed run takes over
 
-
-class Best(L.Callback):
+class Best(Resumable):
     """Keeps the scores (float64) and the class table of the evaluation with the highest val/miou; the first of equals.
 
     `step` and `epoch` are those of the best evaluation, `evaluated` is the step of the latest one; -1 before any.
     """
+
+    kept = ("scores", "table", "evaluated", "step", "epoch", "waited")
 
     def __init__(self) -> None:
         self.scores: dict[str, float] = {}
@@ -38,13 +39,6 @@ class Best(L.Callback):
     def is_now(self, trainer: L.Trainer) -> bool:
         """Whether the evaluation that just ended is the best so far."""
         return self.step == trainer.global_step
-
-    def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in STATE}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in STATE:
-            setattr(self, name, state_dict[name])
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Checkpoints of version 0.1.0 have it in the summary's state."""

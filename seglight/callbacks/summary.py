@@ -15,15 +15,17 @@ import torch
 
 import seglight
 from seglight.callbacks.best import Best
+from seglight.callbacks.resumable import Resumable
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.runs.run import Run
 
-STATE = ("images", "seconds")  # what a resumed run takes over
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "albumentations", "numpy")
 
 
-class RunSummary(L.Callback):
+class RunSummary(Resumable):
     """Writes the scores of the best epoch and the costs, at each evaluation and at the end."""
+
+    kept = ("images", "seconds")
 
     def __init__(self, run: Run, best: Best) -> None:
         self.run, self.best = run, best
@@ -66,13 +68,6 @@ class RunSummary(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         if trainer.is_global_zero:
             self.run.note(**self.values(trainer))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in STATE}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in STATE:
-            setattr(self, name, state_dict[name])
 
     def write(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:

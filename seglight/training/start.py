@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from seglight.config import build, check_kinds, resolve
-from seglight.errors import USER_ERRORS, message
+from seglight.errors import one_message
 from seglight.overrides import quoted
 
 
@@ -22,23 +19,14 @@ class Start(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         HydraConfig.instance().set_config(config)  # which Hydra does a moment later
-        with said(config):
+        with one_message(config):  # it exits; of an exception Hydra would only warn
             if not config.get("resume"):
                 check(config)
             own_folder(config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        with said(config):
+        with one_message(config):  # it exits; of an exception Hydra would only warn
             own_folder(config, "sweep")
-
-
-@contextmanager
-def said(config: DictConfig) -> Iterator[None]:
-    """A user's error ends the program with its line; of any exception Hydra would only warn."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        sys.exit(f"error: {message(error, config)}")
 
 
 def check(config: DictConfig) -> None:
