@@ -88,10 +88,12 @@ class RunSummary(Resumable):
 
 def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
     """What does not change while a run trains."""
+    data = getattr(trainer, "datamodule", None)
     return {
         "params": sum(p.numel() for p in task.net.parameters()),
         "trainable_params": sum(p.numel() for p in task.net.parameters() if p.requires_grad),
         "classes": list(task.metrics.classes),
+        "palette": [list(map(int, colour)) for colour in getattr(data, "palette", None) or ()],
         "freeze": task.policy.name,
         "seed": task.seed,
         "device": device_name(trainer.strategy.root_device),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from seglight.ignore import IGNORED
+
 Colour = tuple[int, int, int]
-IGNORED: Colour = (224, 224, 192)  # nearly white, as VOC shows pixels that are not scored
+__all__ = ["IGNORED", "Colour", "voc_colours"]
 
 
 def voc_colours(count: int) -> tuple[Colour, ...]:

@@ -10,22 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from seglight.data.palette import IGNORED, Colour
-from seglight.ignore import IGNORE_INDEX
+from seglight.deploy.colours import Colour, overlay
 
 WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3  # of a sheet
 GAP = 4  # pixels between panels
-
-
-def overlay(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = 0.55
-) -> NDArray[np.uint8]:
-    """Class colours laid over the image [H, W, 3]; ignored pixels are nearly white, as in predicted masks."""
-    colours = np.zeros((256, 3), np.float32)
-    colours[: len(palette)] = palette
-    colours[IGNORE_INDEX] = IGNORED
-    mixed = image * np.float32(1 - strength) + colours[mask] * np.float32(strength)
-    return np.asarray(mixed.round(), np.uint8)
+__all__ = ["overlay", "sheet", "side_by_side"]
 
 
 def side_by_side(panels: Sequence[NDArray[np.uint8]], titles: Sequence[str]) -> Image.Image:

@@ -20,9 +20,11 @@ from seglight.runs.atomic import remove_partial, written_whole
 from seglight.runs.lock import HeldByAnotherError, held
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import nn
+
+    from seglight.data.palette import Colour
+    from seglight.deploy.prediction import Prediction
 
 log = logging.getLogger(__name__)
 
@@ -197,16 +199,36 @@ class Run:
             cfg.net.encoder.weights = None  # the checkpoint holds them all
         return build_model(cfg)
 
-    def predict(self, image: Any) -> np.ndarray:
-        """Class indices uint8 [H, W] of an RGB image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
+    @cached_property
+    def classes(self) -> list[str]:
+        """The names of the classes; their numbers where an earlier version made the run."""
+        count = int(self.cfg.data.num_classes)
+        names = self.summary.get("classes") or range(count)
+        return [str(name) for name in names]
+
+    @cached_property
+    def palette(self) -> list[Colour]:
+        """The colour of each class: the data set's own, or VOC's."""
+        from seglight.data.palette import voc_colours
+
+        own = self.summary.get("palette") or voc_colours(len(self.classes))
+        return [(red, green, blue) for red, green, blue in own]
+
+    def predict(self, image: Any) -> Prediction:
+        """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
         import torch
 
+        from seglight.deploy.prediction import Prediction
         from seglight.inference import Inference, rgb_tensor
 
         pixels = rgb_tensor(image)
         with torch.inference_mode():
-            logits = Inference()(self.net, pixels[None])
-        return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+            logits = Inference()(self.net, pixels[None])[0].cpu()
+            mask, probabilities = logits.argmax(0).to(torch.uint8), logits.softmax(0)
+        shown = pixels.permute(1, 2, 0).round() if pixels.is_floating_point() else pixels.permute(1, 2, 0)
+        return Prediction(
+            mask.numpy(), shown.to(torch.uint8).cpu().numpy(), self.classes, self.palette, probabilities.numpy()
+        )
 
 
 def read_yaml(path: Path) -> Any:
