@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Writes RUN/evaluate/<data>_<split>/{metrics.json, per_class.csv, confusion.csv} and, on demand, predictions/."""
+    from seglight.callbacks.image_scores import CountImages
     from seglight.callbacks.progress import print_class_table
     from seglight.callbacks.save_predictions import SavePredictions
     from seglight.config import build
@@ -42,7 +43,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     task = build_task(run.cfg, data, run.net)
     task.net.to(memory_format=task.memory_format)
-    callbacks = [SavePredictions(folder / "predictions", data)] if cfg.save_predictions else []
+    counted = CountImages(run.path, data, None, run.cfg.get("boundary_width"))
+    callbacks = [counted, *([SavePredictions(folder / "predictions", data)] if cfg.save_predictions else [])]
     quiet()
     settings = run.cfg.copy()
     settings.trainer.update({"limit_val_batches": None, "devices": 1, "num_nodes": 1, "strategy": "auto"})

@@ -25,7 +25,7 @@ ALLOWED = {
     "freeze": "values",
     "schedule": "values",
     "config": "extras mistakes overrides",
-    "results": "config deploy",
+    "results": "config data deploy ignore runs",
     "ranks": "",
     "optim": "freeze values",
     "errors": "config extras mistakes",

@@ -23,6 +23,7 @@ from seglight.callbacks.curves import Curves
 from seglight.callbacks.data_wait import DataWait
 from seglight.callbacks.early_stopping import EarlyStopping
 from seglight.callbacks.freezing import Freezing
+from seglight.callbacks.image_scores import CountImages
 from seglight.callbacks.last_evaluation import LastEvaluation
 from seglight.callbacks.learning import Learning
 from seglight.callbacks.predictions import Predictions
@@ -60,7 +61,7 @@ def fit(run: Run) -> None:
         task = build_task(cfg, data, net)
         prepare_task(task, data, cfg)
         best = Best()
-        trainer = build_trainer(cfg, run, callbacks(run, best))
+        trainer = build_trainer(cfg, run, callbacks(run, best, data))
         with kept_features(data, task, run) as data:
             train(trainer, task, data, run)
             finish(trainer, task, data, best)
@@ -135,7 +136,7 @@ def compile_net(net: Any, backend: str) -> None:
             setattr(net, name, torch.compile(getattr(net, name), backend=backend))
 
 
-def callbacks(run: Run, best: Best) -> list[Any]:
+def callbacks(run: Run, best: Best, data: Any) -> list[Any]:
     """What happens around a run, in this order; `best` is first, for the others ask it."""
     cfg = run.cfg
     learning = Learning()
@@ -148,6 +149,7 @@ def callbacks(run: Run, best: Best) -> list[Any]:
         *([EarlyStopping(best, patience)] if (patience := cfg.trainer.get("early_stopping")) else []),
         LastEvaluation(),
         RunSummary(run, best),
+        CountImages(run.path, data, best, cfg.get("boundary_width")),
         learning,
         Advice(),
         DataWait(),

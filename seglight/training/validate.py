@@ -26,6 +26,8 @@ def validate(cfg: DictConfig) -> None:
     validate_trainer(cfg.trainer)
     for group in ("optim", "schedule", "freeze", "loss"):
         build(cfg, group)
+    if cfg.get("boundary_width") is not None:
+        number("boundary_width", cfg.boundary_width, 0, 1)
     decay = OmegaConf.select(cfg, "average.decay")
     if decay is not None:
         number("average.decay", decay, 0, 1)

@@ -6,10 +6,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import seglight
+from seglight.results.image_scores import ImageScores
 from tests.conftest import QUICK, REPO, TORCHRUN, TWO_RANKS, Command, start
 
 
@@ -44,6 +46,10 @@ def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_globa
     first, second = seglight.load_run(one, "last").weights(), seglight.load_run(two, "last").weights()
     for name in first:
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+    images = ImageScores.read(two / "scores" / "shapes_val.npz")  # every rank's, in the split's order
+    assert images.names.tolist() == [f"val_{i:04d}" for i in range(4)]
+    np.testing.assert_array_equal(images.gt, ImageScores.read(one / "scores" / "shapes_val.npz").gt)
+    assert images.tp.sum() / images.gt.sum() == pytest.approx(seglight.load_run(two).summary["val/pixel_acc"], abs=1e-9)
 
 
 def test_one_process_and_two_ranks_count_the_same_confusion_matrices(script: Command, tmp_path: Path) -> None:
