@@ -1,11 +1,15 @@
-"""From images to logits at evaluation: plain torch, no Lightning.
+"""From images to logits at evaluation: whole images or windows, one view or several, one network or an ensemble.
+
+Plain torch, no Lightning. What is averaged are probabilities; their logarithm is then what stands for logits: its
+softmax are the probabilities.
 
 Shapes: B batch, K classes, H W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +17,139 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from seglight.models.pixels import check_pixels
+from seglight.values import number, whole
+
+Net = Callable[[Tensor], Tensor]
 
 
 @dataclass
 class Inference:
     """Whole images in one pass."""
 
-    def __call__(self, net: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    def __call__(self, net: Net, images: Tensor) -> Tensor:
         """Logits [B, K, H, W] of uint8 images [B, 3, H, W], float32."""
         return net(images).float()
+
+
+@dataclass
+class Slide(Inference):
+    """Windows of `crop` pixels (a side, or [height, width]) every `stride` pixels (null: two thirds of the crop).
+
+    Their probabilities are averaged with weights that fall smoothly from a window's centre (sin^2), so no border is
+    seen. The last window of a row ends where the image does; an image smaller than the crop is one window.
+    """
+
+    crop: int | Sequence[int] = 512
+    stride: int | Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        self.height, self.width = pair("inference.crop", self.crop)
+        self.down, self.across = (
+            (-(-2 * self.height // 3), -(-2 * self.width // 3))
+            if self.stride is None
+            else pair("inference.stride", self.stride)
+        )
+        if self.down > self.height or self.across > self.width:
+            raise ValueError(
+                f"inference.stride={self.stride}: pixels between the windows would be left out; "
+                f"inference.crop={self.crop} at most is needed"
+            )
+
+    def __call__(self, net: Net, images: Tensor) -> Tensor:
+        size = images.shape[-2:]
+        height, width = min(self.height, size[0]), min(self.width, size[1])
+        if (height, width) == tuple(size):
+            return super().__call__(net, images)
+        weight = hill(height, images.device)[:, None] * hill(width, images.device)
+        total = probabilities = None
+        for top in starts(size[0], height, self.down):
+            for left in starts(size[1], width, self.across):
+                place = (..., slice(top, top + height), slice(left, left + width))
+                seen = super().__call__(net, images[place]).softmax(1)
+                if probabilities is None or total is None:
+                    probabilities, total = seen.new_zeros(*seen.shape[:2], *size), seen.new_zeros(size)
+                probabilities[place] += seen * weight
+                total[place] += weight
+        assert probabilities is not None
+        assert total is not None
+        return as_logits(probabilities / total)
+
+
+@dataclass
+class Views(Inference):
+    """The mean over views of each image: at each of `scales`, and mirrored left to right too where `flip` says so."""
+
+    inference: Inference
+    flip: bool = False
+    scales: Sequence[float] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if not self.scales:
+            raise ValueError("tta.scales=[]: one number at least is needed; 1.0 is the image's own size")
+        for scale in self.scales:
+            number("tta.scales", scale, 0, above=True)
+
+    def __call__(self, net: Net, images: Tensor) -> Tensor:
+        if not self.flip and list(self.scales) == [1]:
+            return self.inference(net, images)
+        size = images.shape[-2:]
+        total: Tensor | None = None
+        for scale in self.scales:
+            seen = resized(images, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+            for mirrored in (False, True) if self.flip else (False,):
+                logits = self.inference(net, seen.flip(-1) if mirrored else seen)
+                probabilities = resized(logits.softmax(1), size)
+                probabilities = probabilities.flip(-1) if mirrored else probabilities
+                total = probabilities if total is None else total + probabilities
+        assert total is not None
+        return as_logits(total / (len(self.scales) * (1 + self.flip)))
+
+
+class Ensemble(nn.Module):
+    """Several networks as one: the mean of their probabilities, as logits [B, K, H, W]."""
+
+    def __init__(self, nets: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return as_logits(sum(net(images).float().softmax(1) for net in self.nets) / len(self.nets))
+
+
+def as_logits(probabilities: Tensor) -> Tensor:
+    """What has these probabilities as its softmax over dimension 1."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
+
+def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Images or maps [B, C, H, W] at another size, as float32 where that differs."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return interpolate(maps.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def starts(length: int, window: int, stride: int) -> Iterator[int]:
+    """Where windows begin along an axis: every `stride` pixels, the last one where it ends with the image."""
+    yield from range(0, length - window, stride)
+    yield length - window
+
+
+def hill(length: int, device: torch.device) -> Tensor:
+    """A window's weights along an axis: sin^2, never zero."""
+    place = (torch.arange(length, device=device) + 0.5) / length
+    return (math.pi * place).sin().square().clamp_min(1e-3)
+
+
+def pair(key: str, value: Any) -> tuple[int, int]:
+    """A height and a width, from one number or two."""
+    both = [value, value] if isinstance(value, int) else list(value)
+    if len(both) != 2:
+        raise ValueError(f"{key}={value}: a number of pixels, or [height, width] is needed")
+    return whole(key, both[0]), whole(key, both[1])
 
 
 def rgb_tensor(image: Any) -> Tensor:

@@ -17,7 +17,7 @@ ALLOWED = {
     "losses": "ignore values",
     "deploy": "ignore",
     "metrics": "ignore",
-    "inference": "data models",
+    "inference": "data models values",
     "peak_memory": "",
     "extras": "",
     "overrides": "",

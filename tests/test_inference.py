@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import seglight
-from seglight.inference import rgb_tensor
+from seglight.inference import Ensemble, Inference, Slide, Views, rgb_tensor
 from seglight.runs.run import Run
 from seglight.training.fit import build_task, fit
 from tests.conftest import QUICK
@@ -124,3 +124,109 @@ def test_an_evaluation_that_takes_long_says_so_once(
     said = [record.getMessage() for record in caplog.records if "take long" in record.getMessage()]
     assert len(said) == 1
     assert "4,096 patches are classified in each of about 4 images" in said[0]
+
+
+class Pointwise(nn.Module):
+    """Logits of 3 classes that depend on the pixel alone, or on the place of the pixel within what the net is given."""
+
+    def __init__(self, sided: bool = False) -> None:
+        super().__init__()
+        self.sided = sided
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = images.float() / 50
+        if self.sided:
+            logits = logits * torch.linspace(0, 1, images.shape[-1])
+        return logits
+
+
+def probabilities(logits: torch.Tensor) -> torch.Tensor:
+    return logits.softmax(1)
+
+
+IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (2, 3, 45, 70), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("crop", "stride"), [(16, None), ([45, 20], [45, 7]), (32, 32), (64, 1), (100, 50)])
+def test_windows_leave_a_network_that_looks_at_single_pixels_as_it_is(crop: Any, stride: Any) -> None:
+    net = Pointwise()
+    found = Slide(crop, stride)(net, IMAGES)
+    torch.testing.assert_close(probabilities(found), probabilities(net(IMAGES)), rtol=0, atol=1e-6)
+
+
+def test_windows_have_the_networks_size_and_end_with_the_image() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def net(images: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(images.shape[-2:]))
+        return images.float()
+
+    Slide([32, 32], [16, 32])(net, IMAGES)
+    assert seen == [(32, 32)] * 6  # tops 0, 13; lefts 0, 32, 38
+    seen.clear()
+    Slide(512)(net, IMAGES)
+    assert seen == [(45, 70)]
+
+
+def test_windows_that_disagree_are_blended_without_a_seam() -> None:
+    """Each window gives one value; a hard border between two of them would be a step of their whole difference."""
+    values = iter((0.0, 1.0))
+
+    def net(images: torch.Tensor) -> torch.Tensor:
+        share = torch.full((1, 1, *images.shape[-2:]), next(values)) * 0.8 + 0.1
+        return torch.cat([share, 1 - share], 1).log()
+
+    row = Slide([20, 60], [20, 40])(net, torch.zeros(1, 3, 20, 100)).softmax(1)[0, 0, 10]
+    torch.testing.assert_close(row[:40], torch.full((40,), 0.1))
+    torch.testing.assert_close(row[60:], torch.full((40,), 0.9))
+    assert (row.diff() >= -1e-6).all()
+    assert row.diff().max() < 0.8 / 8  # the overlap has 20 pixels
+
+
+def test_the_mirrored_view_is_turned_back_before_the_mean() -> None:
+    net = Pointwise(sided=True)
+    expected = (probabilities(net(IMAGES)) + probabilities(net(IMAGES.flip(-1))).flip(-1)) / 2
+    found = Views(Inference(), flip=True)(net, IMAGES)
+    torch.testing.assert_close(probabilities(found), expected)
+    assert torch.equal(Views(Inference())(net, IMAGES), net(IMAGES))
+
+
+def test_scales_are_averaged_at_the_images_own_size() -> None:
+    flat = torch.full((1, 3, 33, 47), 7.0) * torch.tensor([1.0, 9.0, 20.0])[:, None, None]
+    net = Pointwise()
+    found = Views(Inference(), scales=(0.5, 1.0, 1.75))(net, flat)
+    assert found.shape == flat.shape
+    torch.testing.assert_close(probabilities(found), probabilities(net(flat)))
+    sizes: list[int] = []
+    Views(Inference(), scales=(0.5, 1.75))(lambda images: sizes.append(images.shape[-1]) or images, flat)  # type: ignore[func-returns-value]
+    assert sizes == [24, 82]
+
+
+def test_an_ensemble_is_the_mean_of_probabilities_not_of_logits() -> None:
+    sure, unsure = torch.tensor([10.0, 0.0]), torch.tensor([0.0, 1.0])
+
+    class Constant(nn.Module):
+        def __init__(self, logits: torch.Tensor) -> None:
+            super().__init__()
+            self.logits = logits
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.logits[None, :, None, None].expand(1, 2, 1, 1)
+
+    found = Ensemble([Constant(sure), Constant(unsure)])(torch.zeros(1, 3, 1, 1)).softmax(1).flatten()
+    torch.testing.assert_close(found, (sure.softmax(0) + unsure.softmax(0)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("build_it", "says"),
+    [
+        (lambda: Slide(0), r"inference.crop=0: a whole number from 1 is needed"),
+        (lambda: Slide([1, 2, 3]), r"inference.crop=\[1, 2, 3\]: a number of pixels, or \[height, width\]"),
+        (lambda: Slide(64, 65), r"inference.stride=65: pixels between the windows.*inference.crop=64"),
+        (lambda: Views(Inference(), scales=[]), r"tta.scales=\[\]: one number"),
+        (lambda: Views(Inference(), scales=[0.0]), r"tta.scales=0.0: a number above 0 is needed"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(build_it: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        build_it()
