@@ -33,12 +33,13 @@ ALLOWED = {
     # what trains
     "task": "freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
+    "sources": "data deploy ignore results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": "callbacks config data errors freeze ignore models overrides ranks runs task values",
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
     "tables": "config mistakes models",
 }
-COMMANDS = ("train", "evaluate", "check", "inspect", "fetch", "dashboard")
+COMMANDS = ("train", "evaluate", "predict", "check", "inspect", "fetch", "dashboard")
 
 
 @cache

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
     """Yields what is to be called after each file; silent in all ranks but the first."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0") as bars:

@@ -216,19 +216,26 @@ class Run:
 
     def predict(self, image: Any) -> Prediction:
         """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
+        from seglight.inference import rgb_tensor
+
+        return self.predict_batch(rgb_tensor(image)[None])[0]
+
+    def predict_batch(self, images: torch.Tensor, probabilities: bool = True) -> list[Prediction]:
+        """A prediction for each of the images [B, 3, H, W], computed where the network is."""
         import torch
 
         from seglight.deploy.prediction import Prediction
-        from seglight.inference import Inference, rgb_tensor
+        from seglight.inference import Inference
 
-        pixels = rgb_tensor(image)
         with torch.inference_mode():
-            logits = Inference()(self.net, pixels[None])[0].cpu()
-            mask, probabilities = logits.argmax(0).to(torch.uint8), logits.softmax(0)
-        shown = pixels.permute(1, 2, 0).round() if pixels.is_floating_point() else pixels.permute(1, 2, 0)
-        return Prediction(
-            mask.numpy(), shown.to(torch.uint8).cpu().numpy(), self.classes, self.palette, probabilities.numpy()
-        )
+            place = next(iter(self.net.parameters()), images).device
+            logits = Inference()(self.net, images.to(place))
+            masks = logits.argmax(1).to(torch.uint8).cpu().numpy()
+            shares = logits.softmax(1).cpu().numpy() if probabilities else [None] * len(images)
+            shown = images.round() if images.is_floating_point() else images
+            pixels = shown.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        rows = zip(masks, pixels, shares, strict=True)
+        return [Prediction(mask, image, self.classes, self.palette, share) for mask, image, share in rows]
 
 
 def read_yaml(path: Path) -> Any:

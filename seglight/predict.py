@@ -1,0 +1,62 @@
+"""`python -m seglight.predict run=PATH source=... out=FOLDER`: the classes of images, videos, rasters, as files."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from seglight.cli import made, run_command
+
+log = logging.getLogger(__name__)
+
+
+def predict(cfg: DictConfig) -> None:
+    """Writes every input's results to `out`. ValueError at the end where some inputs could not be predicted."""
+    from seglight.data.progress import progress_bar
+    from seglight.errors import message
+    from seglight.runs.run import load_run
+    from seglight.sources.images import predictions
+    from seglight.sources.listing import Item, items
+    from seglight.sources.network import Network
+    from seglight.sources.outputs import Outputs
+    from seglight.sources.raster import Windows, predict_raster
+    from seglight.sources.video import predict_video
+    from seglight.values import one_of, whole
+
+    batch_size = whole("batch_size", cfg.batch_size)
+    safe = one_of("palette", cfg.palette, ("own", "safe")) == "safe"
+    windows = Windows(cfg.window, cfg.margin, cfg.bands, cfg.value_range)
+    run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
+    out = Path(cfg.out).expanduser()
+    found = items(cfg.source, out)
+    network = Network(run, cfg.device, probabilities=cfg.probabilities)
+    outputs = Outputs(made("out", out), cfg.overlay, cfg.side_by_side, cfg.probabilities, safe)
+    failed: list[Item] = []
+    images = [item for item in found if item.kind == "image"]
+
+    def fail(item: Item, error: Exception) -> None:
+        log.error("not predicted: %s", message(error))
+        failed.append(item)
+
+    with progress_bar("images", len(images)) if images else nullcontext(int) as advance:
+        for item, prediction in predictions(images, network, batch_size, fail):
+            outputs.write(prediction, item.name)
+            advance()
+    for item in (item for item in found if item.kind != "image"):
+        try:
+            if item.kind == "raster":
+                predict_raster(item, network, outputs, windows)
+            else:
+                predict_video(item, network, outputs, batch_size, cfg.frames)
+        except (ValueError, FileNotFoundError) as error:
+            fail(item, error)
+    log.info("wrote: %s", out)
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(found)} inputs could not be predicted, {failed[0].path} among them")
+
+
+if __name__ == "__main__":
+    run_command("predict", predict)

@@ -1,0 +1,1 @@
+"""What `predict` reads and what it writes: images, videos, rasters of any size."""

@@ -1,0 +1,68 @@
+"""Predicts many image files: read one by one, in batches of equal sizes; one that cannot be read is reported."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seglight.data.decode import read_image
+from seglight.deploy.prediction import Prediction
+from seglight.sources.listing import Item
+from seglight.sources.network import Network
+
+log = logging.getLogger(__name__)
+
+Image = NDArray[np.uint8]  # [H, W, 3]
+WAITING = 4  # batches' worth of images that wait for others of their size
+
+
+def predictions(
+    found: Iterable[Item], network: Network, batch_size: int, failed: Callable[[Item, Exception], Any]
+) -> Iterator[tuple[Item, Prediction]]:
+    """Each image with its prediction, those of one size together; `failed` hears of every file that is left out."""
+    for batch in batches(found, batch_size, failed):
+        yield from in_memory(batch, network, failed)
+
+
+def batches(
+    found: Iterable[Item], batch_size: int, failed: Callable[[Item, Exception], Any]
+) -> Iterator[list[tuple[Item, Image]]]:
+    """Images of one size, at most `batch_size` of them."""
+    waiting: dict[tuple[int, ...], list[tuple[Item, Image]]] = {}
+    for item in found:
+        try:
+            image = read_image(item.path, item.frame)
+        except (ValueError, OSError) as error:
+            failed(item, error)
+            continue
+        same = waiting.setdefault(image.shape, [])
+        same.append((item, image))
+        if len(same) == batch_size:
+            yield waiting.pop(image.shape)
+        elif sum(map(len, waiting.values())) >= WAITING * batch_size:
+            yield waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
+    yield from waiting.values()
+
+
+def in_memory(
+    batch: list[tuple[Item, Image]], network: Network, failed: Callable[[Item, Exception], Any]
+) -> Iterator[tuple[Item, Prediction]]:
+    """The batch's predictions; one by one where it is too large for the memory, and without what even then is."""
+    try:
+        images = torch.from_numpy(np.stack([image for _, image in batch])).permute(0, 3, 1, 2)
+        yield from zip([item for item, _ in batch], network(images), strict=True)
+        return
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        if len(batch) == 1:
+            item, image = batch[0]
+            size = f"{image.shape[1]} x {image.shape[0]} pixels"
+            failed(item, ValueError(f"{item.path}: {size} do not fit into memory ({str(error).splitlines()[0]})"))
+            return
+        log.info("a batch of %d does not fit into memory: one by one", len(batch))
+    for one in batch:
+        yield from in_memory([one], network, failed)

@@ -1,0 +1,63 @@
+"""What `predict` writes for an image: class indices, and on demand overlay, panels, probabilities, objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from seglight.deploy.prediction import Prediction
+from seglight.results.drawing import side_by_side
+from seglight.runs.atomic import written_whole
+
+QUALITY = 92  # of JPEGs
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go, and which ones are wanted."""
+
+    folder: Path
+    overlay: bool = True
+    side_by_side: bool = False
+    probabilities: bool = False
+    safe_colours: bool = False
+
+    def path(self, name: str, ending: str) -> Path:
+        """`folder`/`name``ending`, its folder made."""
+        path = self.folder / f"{name}{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write(self, prediction: Prediction, name: str) -> None:
+        """The files of one image: `<name>.png` and what else is wanted."""
+        if self.safe_colours:
+            prediction = prediction.with_safe_colours()
+        with written(self.path(name, ".png")) as file:
+            prediction.palette_image().save(file, "PNG")
+        if self.overlay:
+            with written(self.path(name, "_overlay.jpg")) as file:
+                Image.fromarray(prediction.overlay()).save(file, "JPEG", quality=QUALITY)
+        if self.side_by_side:
+            solid = np.asarray(prediction.palette_image().convert("RGB"))
+            panels = [prediction.image, prediction.overlay(), solid]
+            with written(self.path(name, "_side_by_side.jpg")) as file:
+                side_by_side(panels, ("image", "overlay", "classes")).save(file, "JPEG", quality=QUALITY)
+        if self.probabilities:
+            with written(self.path(name, "_probabilities.npy")) as file:
+                np.save(file, prediction.probabilities)  # type: ignore[arg-type]
+
+
+@contextmanager
+def written(target: Path) -> Iterator[IO[Any]]:
+    """A file that is there whole or not at all; an error such as a full disk names it."""
+    try:
+        with written_whole(target, "wb") as file:
+            yield file
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from None
