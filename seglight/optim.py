@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -18,7 +19,8 @@ class Recipe:
     """`lr` and `weight_decay`, and how biases, norms and the auxiliary head depart from them.
 
     optimizer: a torch optimizer without its parameters (`_partial_: true` in a config).
-    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those.
+    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused: one pass over
+    all parameters, where the optimizer has that; on a CPU torch would take them one by one.
     """
 
     optimizer: Callable[..., Optimizer]
@@ -28,15 +30,18 @@ class Recipe:
     aux_lr: float = 1.0
     decay_biases: bool = True
     decay_norms: bool = True
+    fused: bool = True
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "bias_lr", "aux_lr"):
             number(f"optim.{name}", getattr(self, name))
-        for name in ("decay_biases", "decay_norms"):
+        for name in ("decay_biases", "decay_norms", "fused"):
             one_of(f"optim.{name}", getattr(self, name), (True, False))
 
-    def __call__(self, net: nn.Module, policy: FreezePolicy) -> Optimizer:
-        return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay)
+    def __call__(self, net: nn.Module, policy: FreezePolicy, unscales: bool = True) -> Optimizer:
+        """The optimizer of a network. unscales: whether a fused one may undo a gradient scaler's factor itself."""
+        fused = {"fused": True} if self.fused and unscales and has_fused(self.optimizer) else {}
+        return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay, **fused)
 
     def groups(self, net: nn.Module, policy: FreezePolicy) -> Iterator[dict[str, Any]]:
         """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
@@ -51,6 +56,12 @@ class Recipe:
                     "weight_decay": self.weight_decay if decays else 0.0,
                     "first_epoch": policy.first_epoch(part),
                 }
+
+
+def has_fused(optimizer: Callable[..., Optimizer]) -> bool:
+    """Whether an optimizer has a fused form that no keyword of a partial rules out."""
+    given = getattr(optimizer, "keywords", {})
+    return "fused" in signature(optimizer).parameters and not {"fused", "foreach", "differentiable"} & set(given)
 
 
 def by_kind(module: nn.Module) -> dict[str, list[nn.Parameter]]:

@@ -122,7 +122,9 @@ class SegmentationTask(L.LightningModule):
         return [(net(images), masks, 1.0)]
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.recipe(self.net, self.policy)
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        clips_scaled = scaled and bool(self.trainer.gradient_clip_val)  # then Lightning has to undo the scale, to clip
+        optimizer = self.recipe(self.net, self.policy, unscales=not clips_scaled)
         total, self.epoch_steps = self.steps()
         scheduler = self.schedule(optimizer, total, self.epoch_steps, self.clock or (lambda: 0.0))
         self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]

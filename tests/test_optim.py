@@ -1,0 +1,45 @@
+"""Optimizer recipes: what torch's optimizers are given."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from seglight.freeze import FreezePolicy
+from seglight.optim import Recipe
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.stages = nn.ModuleList([nn.Conv2d(3, 4, 3)])
+        self.decoder = nn.Conv2d(4, 2, 1)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_a_fused_step_is_the_plain_step(optimizer: type) -> None:
+    torch.manual_seed(0)
+    nets = Net(), Net()
+    nets[1].load_state_dict(nets[0].state_dict())
+    recipes = Recipe(optimizer, lr=0.01), Recipe(optimizer, lr=0.01, fused=False)
+    optimizers = [recipe(net, FreezePolicy("none")) for recipe, net in zip(recipes, nets, strict=True)]
+    assert [o.defaults["fused"] for o in optimizers] == [True, None]
+    gradients = [torch.randn_like(p) for p in nets[0].parameters()]
+    for net, o in zip(nets, optimizers, strict=True):
+        for _ in range(3):
+            for p, gradient in zip(net.parameters(), gradients, strict=True):
+                p.grad = gradient.clone()
+            o.step()
+    for ours, plain in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.NAdam, partial(torch.optim.AdamW, foreach=True)])
+def test_an_optimizer_without_a_fused_form_or_with_another_one_is_left_as_it_is(optimizer: object) -> None:
+    assert not Recipe(optimizer, lr=0.01)(Net(), FreezePolicy("none")).defaults.get("fused")
+
+
+def test_a_fused_optimizer_leaves_the_scale_of_gradients_to_the_trainer_where_that_clips_them() -> None:
+    assert not Recipe(torch.optim.AdamW, lr=0.01)(Net(), FreezePolicy("none"), unscales=False).defaults["fused"]
