@@ -62,7 +62,7 @@ class SegmentationData(LightningDataModule):
         crop_size: int | Sequence[int] | None = None,  # these three are for the augment configs, which refer to them
         scale: Sequence[float] | None = None,
         rare_classes: Sequence[str | int] = (),
-        batch_size: int = 8,
+        batch_size: int | str = 8,
         eval_batch_size: int = 1,
         num_workers: int | str = "auto",
         seed: int = 0,
@@ -87,7 +87,8 @@ class SegmentationData(LightningDataModule):
         if rare_classes and (self.augment is None or not self.augment.has("rare_classes")):
             text = "augment has no crop that could be moved to them; augment=standard, light, strong and unet have"
             raise ValueError(f"data.rare_classes={typed(rare_classes)}: {text}")
-        self.batch_size = whole("data.batch_size", batch_size)
+        auto = ", or auto (the largest that fits),"
+        self.batch_size = 0 if batch_size == "auto" else whole("data.batch_size", batch_size, note=auto)
         self.eval_batch_size = whole("data.eval_batch_size", eval_batch_size)
         self.num_workers = worker_count(num_workers)
         self.seed, self.draw_with_replacement = whole("data.seed", seed, 0), draw_with_replacement

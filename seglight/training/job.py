@@ -19,6 +19,10 @@ def train_run(run: Run) -> float:
     """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
     try:
         with run.locked(), status.job(run), stops_at_once():
+            if run.cfg.data.get("batch_size") == "auto":
+                from seglight.training.batch_size import settle
+
+                settle(run)
             train_in_ranks(run)
     except Exception:
         raise
