@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from seglight.freeze import NORMS, FreezePolicy, parts
@@ -41,7 +42,10 @@ class Recipe:
     def __call__(self, net: nn.Module, policy: FreezePolicy, unscales: bool = True) -> Optimizer:
         """The optimizer of a network. unscales: whether a fused one may undo a gradient scaler's factor itself."""
         fused = {"fused": True} if self.fused and unscales and has_fused(self.optimizer) else {}
-        return self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay, **fused)
+        optimizer = self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay, **fused)
+        if fused:
+            optimizer.register_step_pre_hook(lay_out_alike)
+        return optimizer
 
     def groups(self, net: nn.Module, policy: FreezePolicy) -> Iterator[dict[str, Any]]:
         """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
@@ -62,6 +66,27 @@ def has_fused(optimizer: Callable[..., Optimizer]) -> bool:
     """Whether an optimizer has a fused form that no keyword of a partial rules out."""
     given = getattr(optimizer, "keywords", {})
     return "fused" in signature(optimizer).parameters and not {"fused", "foreach", "differentiable"} & set(given)
+
+
+def lay_out_alike(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    """Gradients and states in their parameters' order in memory: torch's fused steps on a CPU take it for given.
+
+    Autograd keeps to it; a state saved with channels_last=true and resumed with false does not (torch 2.14: wrong steps,
+    no error).
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None and not alike(parameter.grad, parameter):
+                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+            state = optimizer.state.get(parameter, {})
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape and not alike(value, parameter):
+                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def alike(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of one shape lie in memory in the same order."""
+    return all(x == y for size, x, y in zip(a.shape, a.stride(), b.stride(), strict=True) if size > 1)
 
 
 def by_kind(module: nn.Module) -> dict[str, list[nn.Parameter]]:

@@ -36,6 +36,28 @@ def test_a_fused_step_is_the_plain_step(optimizer: type) -> None:
         torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, partial(torch.optim.SGD, momentum=0.9)])
+def test_a_fused_step_is_right_where_gradients_and_states_lie_otherwise_in_memory(optimizer: type) -> None:
+    torch.manual_seed(0)
+    nets = Net(), Net()
+    nets[1].load_state_dict(nets[0].state_dict())
+    ours = Recipe(optimizer, lr=0.01)(nets[0], FreezePolicy("none"))
+    plain = Recipe(optimizer, lr=0.01, fused=False)(nets[1], FreezePolicy("none"))
+    gradients = [torch.randn_like(p) for p in nets[0].parameters()]
+    for step in range(3):
+        for net, one in zip(nets, (ours, plain), strict=True):
+            for p, gradient in zip(net.parameters(), gradients, strict=True):
+                other = step == 1 and one is ours and p.dim() == 4
+                p.grad = gradient.clone(memory_format=torch.channels_last if other else torch.contiguous_format)
+            one.step()
+        for state in ours.state.values():  # as from a checkpoint of a network in the other memory format
+            for name, value in state.items():
+                if value.dim() == 4:
+                    state[name] = value.contiguous(memory_format=torch.channels_last)
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("optimizer", [torch.optim.NAdam, partial(torch.optim.AdamW, foreach=True)])
 def test_an_optimizer_without_a_fused_form_or_with_another_one_is_left_as_it_is(optimizer: object) -> None:
     assert not Recipe(optimizer, lr=0.01)(Net(), FreezePolicy("none")).defaults.get("fused")

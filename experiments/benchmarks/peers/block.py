@@ -1,0 +1,185 @@
+"""One block of measurements in a process of its own: `python experiments/benchmarks/peers/block.py CELL WHO [STEPS]`.
+
+CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (the same with channels_last
+and bf16), seglight (`python -m seglight.train`'s own step, Lightning and logging with it), seglight_fp32, or floor (the
+convolutions of seglight's network alone, forward and backward, in its precision). Prints JSON: median seconds, peak MB.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+import seglight
+from seglight.config import build, resolve
+from seglight.peak_memory import peak_memory, reset_peak_memory
+from seglight.training.fit import build_task, prepare_process, prepare_task
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+from tests.models.reference import TorchFCN
+
+CLASSES, WARM = 21, 3
+CELLS = {
+    "smp_unet": ((4, 352, 352), ["model=unet", "encoder=resnet18"]),
+    "torchvision_fcn": ((2, 320, 320), ["model=fcn_resnet50"]),
+    "pytorch_fcn": ((1, 375, 500), ["model=fcn8s"]),
+}
+
+
+def batch(cell: str) -> tuple[Tensor, Tensor]:
+    """uint8 images and int64 masks, as a loader gives them."""
+    (count, height, width), _ = CELLS[cell]
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, height, width), generator=generator, dtype=torch.uint8)
+    return images, torch.randint(0, CLASSES, (count, height, width), generator=generator)
+
+
+def peer(cell: str, fast: bool) -> Any:
+    """A step of the peer's own training loop."""
+    torch.manual_seed(0)
+    images, masks = batch(cell)
+    x = (images.float() / 255 - 0.45) / 0.225
+    criterion = nn.CrossEntropyLoss(ignore_index=255)
+    if cell == "smp_unet":
+        import segmentation_models_pytorch as smp
+
+        net = smp.Unet("resnet18", encoder_weights=None, classes=CLASSES)
+        optimizer: Any = torch.optim.AdamW(net.parameters(), 1e-3)
+
+        def loss(out: Any) -> Tensor:
+            return criterion(out.float(), masks)
+
+    elif cell == "torchvision_fcn":
+        from torchvision.models.segmentation import fcn_resnet50
+
+        net = fcn_resnet50(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True)
+        optimizer = torch.optim.SGD(net.parameters(), 0.02, momentum=0.9, weight_decay=1e-4)
+
+        def loss(out: Any) -> Tensor:
+            return criterion(out["out"].float(), masks) + 0.5 * criterion(out["aux"].float(), masks)
+
+    else:
+        net = TorchFCN("8s")
+        optimizer = torch.optim.SGD(net.parameters(), 1e-14, momentum=0.99, weight_decay=5e-4)
+
+        def loss(out: Any) -> Tensor:  # the authors' loss: the sum over labelled pixels, of log-softmax rows
+            rows = out.float().log_softmax(1).permute(0, 2, 3, 1)[masks != 255]
+            return nn.functional.nll_loss(rows, masks[masks != 255], reduction="sum")
+
+    net.train()
+    if fast:
+        net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            out = net(x)
+        value = loss(out)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    return step
+
+
+def timed(step: Any, steps: int) -> list[float]:
+    times = []
+    for turn in range(WARM + steps):
+        start = time.perf_counter()
+        step()
+        if turn >= WARM:
+            times.append(time.perf_counter() - start)
+    return times
+
+
+class Watch(L.Callback):
+    """The time from one batch's end to the next one's: everything that a step costs in Lightning."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def seglights(cell: str, steps: int, precision: str) -> list[float]:
+    """Steps of a run, composed and built as the command does, on one batch that lies ready."""
+    from seglight.callbacks.best import Best
+    from seglight.runs.run import Run
+    from seglight.training.fit import callbacks
+    from seglight.training.trainer import build_trainer
+
+    cfg = composed(cell, f"trainer.precision={precision}", f"trainer.max_steps={WARM + 1 + steps}")
+    prepare_process(cfg)
+    images, masks = batch(cell)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run.create(Path(folder) / "run", cfg, [])
+        data = build(cfg, "data")
+        task = build_task(cfg, data, build(cfg, "net"))
+        prepare_task(task, data, cfg)
+        ready = [{"image": images, "mask": masks, "name": ["a"] * len(images)}] * (WARM + 1 + steps)
+        loader = torch.utils.data.DataLoader(ready, batch_size=None)  # type: ignore[arg-type]
+        watch, best = Watch(), Best()
+        trainer = build_trainer(cfg, run, [*callbacks(run, best), watch])
+        trainer.fit(task, loader)
+    return [b - a for a, b in zip(watch.ends[WARM:], watch.ends[WARM + 1 :], strict=False)]
+
+
+def composed(cell: str, *more: str) -> Any:
+    return resolve(seglight.compose(
+        *CELLS[cell][1], "data=voc", "encoder.weights=null", "predictions=0", "data.num_workers=0",
+        "trainer.limit_val_batches=0", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu", *more,
+    ))  # fmt: skip
+
+
+def floor(cell: str, steps: int) -> list[float]:
+    """Every convolution of seglight's network forward and backward, each alone, on maps of the sizes it gets."""
+    cfg = composed(cell)
+    net = seglight.build_model(cfg).train().to(memory_format=torch.channels_last)
+    images, masks = batch(cell)
+    seen: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hooks = [
+        m.register_forward_hook(lambda m, x, y: seen.append((m, x[0].detach(), y.detach())))
+        for m in net.modules()
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    with torch.no_grad():
+        net.training_pairs(images, masks)
+    for hook in hooks:
+        hook.remove()
+    work = []
+    for number, (conv, x, y) in enumerate(seen):
+        conv = conv.to(torch.bfloat16)
+        x = x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last).requires_grad_(number > 0)
+        work.append((conv, x, torch.randn_like(y, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)))
+
+    def step() -> None:
+        for conv, x, gradient in work:
+            wanted = [p for p in (x, *conv.parameters()) if p.requires_grad]
+            torch.autograd.grad(conv(x), wanted, gradient)
+
+    return timed(step, steps)
+
+
+def main() -> None:
+    cell, who, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 8
+    reset_peak_memory()
+    if who == "floor":
+        times = floor(cell, steps)
+    elif who.startswith("seglight"):
+        times = seglights(cell, steps, "32-true" if who.endswith("fp32") else "auto")
+    else:
+        times = timed(peer(cell, who == "peer_fast"), steps)
+    print(json.dumps({"seconds": statistics.median(times), "peak_mb": round(peak_memory() / 1e6), "steps": len(times)}))
+
+
+if __name__ == "__main__":
+    main()
