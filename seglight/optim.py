@@ -20,8 +20,8 @@ class Recipe:
     """`lr` and `weight_decay`, and how biases, norms and the auxiliary head depart from them.
 
     optimizer: a torch optimizer without its parameters (`_partial_: true` in a config).
-    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused: one pass over
-    all parameters, where the optimizer has that; on a CPU torch would take them one by one.
+    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused: one pass
+    over all parameters, where the optimizer has that; on a CPU torch would take them one by one.
     """
 
     optimizer: Callable[..., Optimizer]
@@ -71,8 +71,8 @@ def has_fused(optimizer: Callable[..., Optimizer]) -> bool:
 def lay_out_alike(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     """Gradients and states in their parameters' order in memory: torch's fused steps on a CPU take it for given.
 
-    Autograd keeps to it; a state saved with channels_last=true and resumed with false does not (torch 2.14: wrong steps,
-    no error).
+    Autograd keeps to it; a state saved with channels_last=true and resumed with false does not (torch 2.14: wrong
+    steps, no error).
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:

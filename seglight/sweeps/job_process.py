@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from seglight.errors import USER_ERRORS, message
@@ -21,6 +23,16 @@ from seglight.runs.run import Run
 from seglight.training.job import train_run
 
 log = logging.getLogger(__name__)
+
+PRELOADED = [
+    "seglight.sweeps.job_process",
+    "seglight.training.fit",
+    "albumentations",
+    "torchvision",
+    "matplotlib.backends.backend_agg",
+    "rich.table",
+]  # none of them starts a thread
+LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def try_run(run: Run) -> float:
@@ -53,46 +65,68 @@ def logging_to(run: Run) -> Iterator[None]:
 
 
 class JobProcess:
-    """The run of a directory, trained by a process of its own; what it writes goes into train.log."""
+    """The run of a directory, trained by a process of its own; what it writes goes into train.log.
+
+    It is forked from a process that has imported what training needs, so that a sweep pays for that once.
+    """
+
+    lock = threading.Lock()  # multiprocessing looks after its other children while it starts one
 
     def __init__(self, path: Path, env: dict[str, str] | None = None) -> None:
         self.path, self.env = path, {**(env or {}), **os.environ}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkServerProcess | None = None
         self.stopped = False
 
     def run(self, stops_on_sigterm: bool = False) -> str:
         """Returns when it has ended, with a line that says how."""
         if self.stopped:
             return f"{self.path.name}: not started"
-        with (self.path / "train.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "seglight.sweeps.job_process", str(self.path)],
-                env=self.env, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
-            )  # fmt: skip
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        with self.lock:
+            self.process = context.Process(target=become_job, args=(self.path.absolute(), self.env))
+            self.process.start()
         if stops_on_sigterm:
             signal.signal(signal.SIGTERM, lambda number, frame: self.stop(wait=False))
-        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)  # holds no lock: a signal handler may ask too
-        code = self.process.wait()
+        wait([self.process.sentinel])  # holds no lock: a signal handler may ask too
+        with self.lock:
+            self.process.join()
+        code = self.process.exitcode or 0
         return ended(self.path, f"its process was killed by signal {-code}" if code < 0 else f"exit code {code}")
 
     def stop(self, wait: bool = True) -> None:
         """Tells it to save and end; kills it where it does not."""
         self.stopped = True
-        if self.process is None or self.process.returncode is not None or not self.runs():
+        if self.process is None or not self.runs():
             return
         self.process.terminate()
-        deadline = time.monotonic() + SECONDS_TO_STOP + 3
-        while wait and self.runs():
-            if time.monotonic() > deadline:
-                self.process.kill()
-            time.sleep(0.1)
+        if wait and self.runs(SECONDS_TO_STOP + 3):
+            self.process.kill()
+            self.runs(None)
 
-    def runs(self) -> bool:
+    def runs(self, seconds: float | None = 0.0) -> bool:
+        """Whether it still does after so many seconds."""
         assert self.process is not None
-        try:
-            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        except ChildProcessError:
-            return False
+        return not wait([self.process.sentinel], seconds)
+
+
+def become_job(path: Path, env: dict[str, str]) -> None:
+    """Makes this process, just forked, one that `python -m seglight.sweeps.job_process RUN` would be."""
+    import torch
+    from setproctitle import setproctitle
+
+    os.setsid()  # a terminal's Ctrl-C is for the launcher
+    setproctitle(f"{sys.executable} -m seglight.sweeps.job_process {path}")  # while the environment is as it began
+    os.environ.clear()
+    os.environ.update(env)
+    for number, (file, flags) in enumerate(
+        [(os.devnull, os.O_RDONLY), (os.devnull, os.O_WRONLY), (path / "train.log", LOG)]
+    ):
+        os.dup2(os.open(file, flags), number)
+    if env.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(max(int(env["OMP_NUM_THREADS"]), 1))  # torch reads it when it is imported
+    sys.argv = [__file__, str(path)]
+    main()
 
 
 def ended(path: Path, death: str) -> str:

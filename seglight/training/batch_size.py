@@ -34,7 +34,7 @@ def settle(run: Run) -> None:
     if started_by_others():
         raise ValueError("data.batch_size=auto: a number is needed where torchrun or srun starts the ranks")
     command = [sys.executable, "-m", "seglight.training.batch_size", str(run.path)]
-    measured = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    measured = subprocess.run(command, capture_output=True, text=True)
     if measured.returncode != 0:
         why = (measured.stderr.strip().splitlines() or [f"its process ended with {measured.returncode}"])[-1]
         raise ValueError(f"data.batch_size=auto: it could not be measured: {why}; give a number")
@@ -66,7 +66,8 @@ def largest(cfg: DictConfig) -> tuple[int, str]:
             break
         except torch.OutOfMemoryError:
             size //= 2
-    memory = f"{(low + (size - few) * each) / 1e9:.2f} GB of {free / 1e9:.1f} GB that are free, {each / 1e6:.0f} MB an image"
+    taken = (low + (size - few) * each) / 1e9
+    memory = f"{taken:.2f} GB of {free / 1e9:.1f} GB that are free, {each / 1e6:.0f} MB an image"
     return size, memory if fits <= images else f"{memory}; data={cfg.data.name} has {images} training images"
 
 

@@ -1,7 +1,7 @@
 """One block of measurements in a process of its own: `python experiments/benchmarks/peers/block.py CELL WHO [STEPS]`.
 
-CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (the same with channels_last
-and bf16), seglight (`python -m seglight.train`'s own step, Lightning and logging with it), seglight_fp32, or floor (the
+CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (with channels_last, bf16),
+seglight (`python -m seglight.train`'s own step, Lightning and logging with it), seglight_fp32, or floor (the
 convolutions of seglight's network alone, forward and backward, in its precision). Prints JSON: median seconds, peak MB.
 """
 
