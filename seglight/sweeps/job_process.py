@@ -119,9 +119,8 @@ def become_job(path: Path, env: dict[str, str]) -> None:
     setproctitle(f"{sys.executable} -m seglight.sweeps.job_process {path}")  # while the environment is as it began
     os.environ.clear()
     os.environ.update(env)
-    for number, (file, flags) in enumerate(
-        [(os.devnull, os.O_RDONLY), (os.devnull, os.O_WRONLY), (path / "train.log", LOG)]
-    ):
+    files = ((os.devnull, os.O_RDONLY), (os.devnull, os.O_WRONLY), (str(path / "train.log"), LOG))
+    for number, (file, flags) in enumerate(files):
         os.dup2(os.open(file, flags), number)
     if env.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(max(int(env["OMP_NUM_THREADS"]), 1))  # torch reads it when it is imported
