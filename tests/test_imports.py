@@ -33,7 +33,8 @@ ALLOWED = {
     # what trains
     "task": "freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
-    "sources": "data deploy ignore inference results runs values",
+    "objects": "data deploy values",
+    "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": "callbacks config data errors freeze ignore models overrides peak_memory ranks runs task values",
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
