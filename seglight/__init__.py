@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seglight.config import build_model, compose
+    from seglight.results.comparison import compare
     from seglight.runs.run import load_run
 
 __version__ = "0.1.0"
-__all__ = ["build_model", "compose", "load_run"]
+__all__ = ["build_model", "compare", "compose", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from seglight.runs.run import load_run
 
         return load_run
+    if name == "compare":
+        from seglight.results.comparison import compare
+
+        return compare
     if name in __all__:
         from seglight import config
 

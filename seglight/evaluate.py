@@ -7,7 +7,6 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -42,8 +41,6 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     for name in ("metrics.json", "per_class.csv", "confusion.csv", "predictions"):
         inside(folder, name)  # a link in somebody else's run
     folder.mkdir(parents=True, exist_ok=True)
-    if cfg.instances:
-        score_instances(cfg, run, data, folder)
     task = build_task(run.cfg, data, run.net)
     task.net.to(memory_format=task.memory_format)
     counted = CountImages(run.path, data, None, run.cfg.get("boundary_width"))
@@ -68,16 +65,6 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     print_class_table(rows, task.scores)
     log.info("wrote: %s", folder)
     return task.scores
-
-
-def score_instances(cfg: DictConfig, run: Run, data: Any, folder: Path) -> None:
-    """Writes instances.json and instances.csv: how well the objects of the split are found."""
-    from seglight.objects.evaluation import score_objects
-    from seglight.objects.numbering import Numbering
-    from seglight.sources.network import Network
-
-    means = score_objects(Network(run, probabilities=True), data, Numbering(**cfg.objects), folder)
-    log.info("objects: %s", ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
 
 
 def check_classes(data: Any, run: Run) -> None:

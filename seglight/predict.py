@@ -15,10 +15,8 @@ log = logging.getLogger(__name__)
 
 def predict(cfg: DictConfig) -> None:
     """Writes every input's results to `out`. ValueError at the end where some inputs could not be predicted."""
-    from seglight.config import build
     from seglight.data.progress import progress_bar
     from seglight.errors import message
-    from seglight.objects.numbering import Numbering
     from seglight.runs.run import load_run
     from seglight.sources.images import predictions
     from seglight.sources.listing import Item, items
@@ -34,16 +32,10 @@ def predict(cfg: DictConfig) -> None:
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     out = Path(cfg.out).expanduser()
     found = items(cfg.source, out)
-    network = Network(run, cfg.device, cfg.probabilities or cfg.instances, build(cfg, "tta"))
-    numbering = Numbering(**cfg.objects) if cfg.instances else None
-    if numbering is not None:
-        numbering.indices(run.classes, run.things)
-    wanted = cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things
-    outputs = Outputs(made("out", out), *wanted)
+    network = Network(run, cfg.device, probabilities=cfg.probabilities)
+    outputs = Outputs(made("out", out), cfg.overlay, cfg.side_by_side, cfg.probabilities, safe)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]
-    if len(images) < len(found) and (cfg.instances or cfg.probabilities):
-        log.warning("objects and probabilities are written of images only, not of videos and rasters")
 
     def fail(item: Item, error: Exception) -> None:
         log.error("not predicted: %s", message(error))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import yaml
+from omegaconf import OmegaConf
 
 import seglight
 from seglight.config import resolve
@@ -159,3 +163,56 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
     return folder
+
+
+SHAPES = ("background", "disc", "ring", "square", "cross", "triangle", "star", "line", "wave")
+
+
+@pytest.fixture(scope="session")
+def finished_config() -> dict[str, Any]:
+    """A run's config as plain values."""
+    return OmegaConf.to_container(resolve(seglight.compose(*QUICK)))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def scored_run(tmp_path: Path, finished_config: dict[str, Any]) -> Callable[..., Path]:
+    """`scored_run("sweep/0", skips="add8", skill=0.8)`: the folder of a run that never trained, with scores of images.
+
+    `skill` is the share of pixels that is right; `noise` moves it from image to image, by the run's `seed`.
+    All runs have the same ground truth. `typed` are overrides such as `optim.lr=0.1`; other names are axes.
+    """
+
+    def make(
+        place: str, skill: float = 0.7, seed: int = 0, typed: Sequence[str] = (), images: int = 40, noise: float = 0.02,
+        classes: Sequence[str] = SHAPES, evaluation: str = "shapes_val", summary: Mapping[str, Any] | None = None,
+        boundary: float = 0.6, **axes: str,
+    ) -> Path:  # fmt: skip
+        run, rng = Run(tmp_path / place), np.random.default_rng([seed, len(place), *place.encode()])
+        truth = np.random.default_rng(0)
+        gt = truth.integers(0, 900, (images, len(classes))) * (truth.random((images, len(classes))) < 0.6)
+        gt[:, 0] += 2000
+        right = np.clip(skill + truth.normal(0, 0.05, gt.shape) + rng.normal(0, noise, gt.shape), 0, 1)
+        tp = (gt * right).astype(np.int64)
+        wrong = (gt - tp).sum(1)
+        pred = tp + np.stack([rng.multinomial(count, np.ones(len(classes)) / len(classes)) for count in wrong])
+        kinds = np.stack([(wrong * share).astype(np.int64) for share in (boundary, 0.2, 0.1)])
+        (run.path / "scores").mkdir(parents=True)
+        names = np.array([f"val_{number:04d}" for number in range(images)])
+        counted = dict(zip(("boundary", "swap", "missed"), kinds, strict=True), invented=wrong - kinds.sum(0))
+        file = run.path / "scores" / f"{evaluation}.npz"
+        np.savez_compressed(file, names=names, classes=np.array(classes), tp=tp, gt=gt, pred=pred, **counted)
+        config = copy.deepcopy(finished_config)
+        config["axes"].update(axes)
+        config["seed"] = seed
+        for key, _, value in (override.partition("=") for override in typed):
+            node = config
+            for part in key.split(".")[:-1]:
+                node = node.setdefault(part, {})
+            node[key.split(".")[-1]] = yaml.safe_load(value)
+        run.write_yaml("overrides.yaml", [*(f"{key}={value}" for key, value in axes.items()), *typed, f"seed={seed}"])
+        known = {"status": "completed", "params": 1_000_000, "train_seconds": 100.0, "device": "cpu"}
+        run.write_summary({**known, "classes": list(classes), "seed": seed, **(summary or {})})
+        run.write_yaml("config.yaml", OmegaConf.create(config))
+        return run.path
+
+    return make

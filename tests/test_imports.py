@@ -25,7 +25,7 @@ ALLOWED = {
     "freeze": "values",
     "schedule": "values",
     "config": "extras mistakes overrides",
-    "results": "config data deploy ignore runs",
+    "results": "config data deploy ignore runs values",
     "ranks": "",
     "optim": "freeze values",
     "errors": "config extras mistakes",
@@ -33,14 +33,13 @@ ALLOWED = {
     # what trains
     "task": "freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
-    "objects": "data deploy values",
-    "sources": "data deploy ignore inference objects results runs values",
+    "sources": "data deploy ignore results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": "callbacks config data errors freeze ignore models overrides peak_memory ranks runs task values",
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
     "tables": "config mistakes models",
 }
-COMMANDS = ("train", "evaluate", "predict", "check", "inspect", "fetch", "dashboard")
+COMMANDS = ("train", "evaluate", "predict", "check", "inspect", "fetch", "dashboard", "compare")
 
 
 @cache

@@ -15,6 +15,7 @@ from seglight.ignore import IGNORE_INDEX, IGNORED
 
 Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
+STRENGTH = 0.55  # of the colours in an overlay
 # The eight colours of Okabe and Ito (2008, jfly.uni-koeln.de/color) but black: told apart with any kind of sight.
 OKABE_ITO: tuple[Colour, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
@@ -33,7 +34,7 @@ XYZ = np.array([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0178, 0.1
 
 
 def overlay(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = 0.55
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = STRENGTH
 ) -> NDArray[np.uint8]:
     """Class colours laid over the image [H, W, 3]; ignored pixels are nearly white, as in predicted masks."""
     mixed = image * np.float32(1 - strength) + table(palette).astype(np.float32)[mask] * np.float32(strength)

@@ -80,10 +80,12 @@ class ImageScores:
 
     @classmethod
     def read(cls, path: Path) -> ImageScores:
-        """From a file; ValueError names one that cannot be read."""
+        """From a file; ValueError names one that cannot be read. Its name says data and split where it does not."""
+        data, _, split = path.stem.rpartition("_")
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in cls.__dataclass_fields__}
+                arrays = {"data": data, "split": split, **file}
+                arrays = {name: arrays[name] for name in cls.__dataclass_fields__}
         except FileNotFoundError:
             raise
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

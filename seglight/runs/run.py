@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from seglight.data.palette import Colour
     from seglight.deploy.prediction import Prediction
-    from seglight.inference import Inference
 
 log = logging.getLogger(__name__)
 
@@ -215,27 +214,14 @@ class Run:
         own = self.summary.get("palette") or voc_colours(len(self.classes))
         return [(red, green, blue) for red, green, blue in own]
 
-    @cached_property
-    def things(self) -> tuple[str, ...]:
-        """The classes whose objects are numbered one by one, where the data set says so."""
-        from hydra.utils import get_object
-
-        try:
-            own = getattr(get_object(self.cfg.data._target_), "things", ())
-        except (ImportError, ValueError):  # a data set of another project's, which is not installed
-            own = ()
-        return tuple(name for name in own if name in self.classes)
-
     def predict(self, image: Any) -> Prediction:
         """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
         from seglight.inference import rgb_tensor
 
         return self.predict_batch(rgb_tensor(image)[None])[0]
 
-    def predict_batch(
-        self, images: torch.Tensor, probabilities: bool = True, inference: Inference | None = None
-    ) -> list[Prediction]:
-        """A prediction for each of the images [B, 3, H, W], computed where the network is; `inference`: or whole."""
+    def predict_batch(self, images: torch.Tensor, probabilities: bool = True) -> list[Prediction]:
+        """A prediction for each of the images [B, 3, H, W], computed where the network is."""
         import torch
 
         from seglight.deploy.prediction import Prediction
@@ -243,7 +229,7 @@ class Run:
 
         with torch.inference_mode():
             place = next(iter(self.net.parameters()), images).device
-            logits = (inference or Inference())(self.net, images.to(place))
+            logits = Inference()(self.net, images.to(place))
             masks = logits.argmax(1).to(torch.uint8).cpu().numpy()
             shares = logits.softmax(1).cpu().numpy() if probabilities else [None] * len(images)
             shown = images.round() if images.is_floating_point() else images

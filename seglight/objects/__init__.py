@@ -1,1 +1,0 @@
-"""Objects: those of a class numbered in a mask, written, and scored against the true ones."""

@@ -1,0 +1,98 @@
+"""What cells cost, which are worth it, and queries such as `latency_ms<20`."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from seglight.results.compared import ComparedRun
+
+# What summary.json holds, in words and units
+COSTS = {
+    "params": "parameters",
+    "trainable_params": "trained parameters",
+    "gflops": "GFLOPs an image",
+    "latency_ms": "ms an image",
+    "train_seconds": "seconds of training",
+    "peak_memory_mb": "MB at the peak",
+}
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
+    "=": operator.eq,
+}  # fmt: skip
+CONDITION = re.compile(r"\s*([\w./+-]+)\s*(<=|>=|==|!=|<|>|=)\s*([^<>=!]+?)\s*")
+
+
+def costs_of(run: ComparedRun) -> dict[str, float]:
+    """The costs that a run knows; `latency.json` in its folder has what `python -m seglight.latency` measured."""
+    known: dict[str, Any] = {**latency(run), **run.summary}
+    return {key: float(known[key]) for key in COSTS if isinstance(known.get(key), int | float)}
+
+
+def latency(run: ComparedRun) -> dict[str, Any]:
+    """What was measured of a run after its training."""
+    path = run.run.path / "latency.json"
+    try:
+        measured = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError:
+        raise ValueError(
+            f"{path} cannot be read: python -m seglight.latency run={run.run.path} writes it again"
+        ) from None
+    return measured if isinstance(measured, dict) else {}
+
+
+def satisfying(where: str, values: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[list[int], list[str]]:
+    """The rows that meet `where`, and a line for those that lack a value it asks for.
+
+    where: conditions joined by `and`: `latency_ms<20 and encoder=resnet18`. ValueError for a key that no row has.
+    """
+    conditions = []
+    for text in re.split(r"\s+and\s+|,", where):
+        match = CONDITION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"where={where}: expected conditions such as latency_ms<20, joined by `and`")
+        key, sign, value = match[1], OPERATORS[match[2]], match[3].strip("'\"")
+        known = sorted({key for row in values for key in row})
+        if key not in known:
+            raise ValueError(f"where={where}: no run knows {key}; what they know: {', '.join(known)}")
+        if match[2] not in ("=", "==", "!=") and number(value) is None:
+            raise ValueError(f"where={where}: {key}{match[2]} needs a number")
+        conditions.append((key, sign, value))
+    unknown = [name for row, name in zip(values, names, strict=True) if any(key not in row for key, _, _ in conditions)]
+    kept = [
+        at for at, row in enumerate(values)
+        if all(key in row and met(row[key], sign, value) for key, sign, value in conditions)
+    ]  # fmt: skip
+    told = [f"{name} is left out: it does not know what where={where} asks for" for name in unknown]
+    return kept, told
+
+
+def number(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def met(have: Any, sign: Callable[[Any, Any], bool], value: str) -> bool:
+    """Compared as numbers where both are, else as text."""
+    left, right = number(have), number(value)
+    if left is not None and right is not None:
+        return sign(left, right)
+    return sign in (operator.eq, operator.ne) and sign(str(have), value)
+
+
+def pareto(costs: Sequence[float | None], scores: Sequence[float]) -> list[int]:
+    """The front: which cells have no other that costs no more and scores no less; cheapest first."""
+    known = [(cost, -score, at) for at, (cost, score) in enumerate(zip(costs, scores, strict=True)) if cost is not None]
+    front, best = [], -np.inf
+    for _, negative, at in sorted(known):
+        if -negative > best:
+            front.append(at)
+            best = -negative
+    return front
