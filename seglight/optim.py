@@ -17,11 +17,11 @@ from seglight.values import number, one_of
 
 @dataclass
 class Recipe:
-    """`lr` and `weight_decay`, and how biases, norms and the auxiliary head depart from them.
+    """`lr` and `weight_decay`, and how the encoder, biases, norms and the auxiliary head depart from them.
 
     optimizer: a torch optimizer without its parameters (`_partial_: true` in a config).
-    bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused: one pass
-    over all parameters, where the optimizer has that; on a CPU torch would take them one by one.
+    encoder_lr, bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused:
+    one pass over all parameters, where the optimizer has that; on a CPU torch would take them one by one.
     """
 
     optimizer: Callable[..., Optimizer]
@@ -32,9 +32,10 @@ class Recipe:
     decay_biases: bool = True
     decay_norms: bool = True
     fused: bool = True
+    encoder_lr: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("lr", "weight_decay", "bias_lr", "aux_lr"):
+        for name in ("lr", "weight_decay", "encoder_lr", "bias_lr", "aux_lr"):
             number(f"optim.{name}", getattr(self, name))
         for name in ("decay_biases", "decay_norms", "fused"):
             one_of(f"optim.{name}", getattr(self, name), (True, False))
@@ -50,7 +51,8 @@ class Recipe:
     def groups(self, net: nn.Module, policy: FreezePolicy) -> Iterator[dict[str, Any]]:
         """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
         for part in parts(net):
-            scale = policy.lr_scale(part) * (self.aux_lr if part.name == "aux" else 1.0)
+            factors = {"encoder": self.encoder_lr, "aux": self.aux_lr}
+            scale = policy.lr_scale(part) * factors.get(part.name.split(".")[0], 1.0)
             for kind, parameters in by_kind(part.module).items():
                 decays = {"biases": self.decay_biases, "norms": self.decay_norms}.get(kind, True)
                 yield {

@@ -168,6 +168,13 @@ def test_biases_and_norms_can_go_without_decay_and_biases_faster(net: nn.Module)
     assert groups["encoder.1.norms"]["weight_decay"] == 0.0
 
 
+def test_the_encoder_can_learn_slower_than_the_decoder(net: nn.Module) -> None:
+    optimizer = Recipe(torch.optim.SGD, lr=1.0, encoder_lr=0.1)(net, policy("discriminative", "freeze.decay=0.5"))
+    rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+    assert [rates[f"encoder.{stage}.weights"] for stage in (4, 3)] == pytest.approx([0.05, 0.025])
+    assert rates["decoder.weights"] == 1.0
+
+
 def test_more_stages_than_there_are_is_refused(net: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"freeze\.n=9: this encoder has 5 stages"):
         policy("stages", "freeze.n=9").frozen(net, 0)
