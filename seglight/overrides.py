@@ -61,6 +61,8 @@ def is_meant(override: Override, name: str, text: str, sweeps: bool) -> bool:
             return False
         return sweeps or not (path or "/" in text)
     value: Any = override.value()
+    if name == "run" and isinstance(value, list) and not exists(text):
+        return True  # several runs
     if isinstance(value, list | dict):
         table = name == "data.class_table" and isinstance(value, dict)  # a file, or the table itself
         return (table or not path) and not exists(text)
@@ -112,6 +114,19 @@ def is_trusted(overrides: Sequence[str]) -> bool:
 
 def value_of(overrides: Sequence[str], key: str) -> str | None:
     """What the last override of `key` gives it, as a string; None where there is none, or null."""
-    found = [override for override in map(parsed, overrides) if override and override.key_or_group == key]
-    value = found[-1].value() if found else None
+    value = given(overrides, key)
     return None if value is None else str(value)
+
+
+def given(overrides: Sequence[str], key: str) -> Any:
+    """The same as Hydra reads it: a list stays one."""
+    found = [override for override in map(parsed, overrides) if override and override.key_or_group == key]
+    return found[-1].value() if found else None
+
+
+def paths_of(value: Any) -> list[str]:
+    """One path or several, from `run=A` or `run=[A,B]`, where Hydra's grammar does not take A for a string too."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]") and not exists(value):
+        value = [part.strip() for part in value[1:-1].split(",")]
+    paths = [value] if isinstance(value, str) else [str(one) for one in value]
+    return [path if exists(path) else str(Path(path).expanduser()) for path in paths]

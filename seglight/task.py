@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
+from seglight.calibration import Calibration
 from seglight.freeze import FreezePolicy
 from seglight.ignore import IGNORE_INDEX
 from seglight.inference import Inference
@@ -56,6 +57,7 @@ class SegmentationTask(L.LightningModule):
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.clock: Callable[[], float] | None = None  # the share of trainer.max_time that has passed
         self.train_loss = torch.zeros(())  # of the last step
+        self.calibration: Calibration | None = None  # counted too where there is one
         self.val_loss = MeanMetric(nan_strategy="disable")  # over the labelled pixels of the last evaluation
         self.seed = seed
         self.said_cost = False
@@ -147,6 +149,8 @@ class SegmentationTask(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self.metrics.reset()
         self.val_loss.reset()
+        if self.calibration is not None:
+            self.calibration.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         if "maps" in batch:  # the encoder's, kept by data.cache=features
@@ -160,6 +164,8 @@ class SegmentationTask(L.LightningModule):
             self.val_loss.update(self.loss(logits, batch["mask"].long()), labelled)
         prediction = logits.argmax(1)
         self.metrics.update(prediction, batch["mask"])
+        if self.calibration is not None:
+            self.calibration.update(logits, batch["mask"])
         return prediction
 
     def say_cost(self, images: Tensor) -> None:

@@ -17,6 +17,7 @@ ALLOWED = {
     "losses": "ignore values",
     "deploy": "ignore",
     "metrics": "ignore",
+    "calibration": "ignore",
     "inference": "data models values",
     "peak_memory": "",
     "extras": "",
@@ -31,12 +32,17 @@ ALLOWED = {
     "errors": "config extras mistakes",
     "cli": "config errors mistakes overrides",
     # what trains
-    "task": "freeze ignore inference metrics optim",
+    "task": "calibration freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
     "sources": "data deploy ignore results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
-    "training": "callbacks config data errors freeze ignore models overrides peak_memory ranks runs task values",
+    "training": (
+        "callbacks config data errors freeze ignore models overrides peak_memory ranks results runs task values"
+    ),
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
+    "evaluation": (
+        "calibration callbacks config data errors inference metrics overrides ranks results runs training values"
+    ),
     "tables": "config mistakes models",
 }
 COMMANDS = ("train", "evaluate", "predict", "check", "inspect", "fetch", "dashboard", "compare")

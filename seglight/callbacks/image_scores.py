@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
 
 from seglight.callbacks.best import Best
 from seglight.data.sampler import rank_and_world
 from seglight.results.error_kinds import WIDTH, background_of, error_map
-from seglight.results.image_scores import ImageCounts, ImageScores, counts_of, scores_file
+from seglight.results.image_scores import ImageCounts, ImageScores, counts_of
 
 
 class CountImages(L.Callback):
-    """Keeps the counts of each image, and writes them into `folder` after an evaluation that is the best so far.
+    """Keeps the counts of each image, and writes them to `path` after an evaluation that is the best so far.
 
-    Without `best` each evaluation is kept. Every rank counts its own images; rank 0 writes all, in the split's order.
+    Without `best` each evaluation is kept; without `path` none is written. Every rank counts its own images; rank 0
+    writes all, in the split's order.
     """
 
-    def __init__(self, folder: Path, data: Any, best: Best | None = None, boundary_width: float | None = None) -> None:
-        self.folder, self.data, self.best = folder, data, best
+    def __init__(
+        self, path: Path | None, data: Any, best: Best | None = None, boundary_width: float | None = None
+    ) -> None:
+        self.path, self.data, self.best = path, data, best
         self.width = WIDTH if boundary_width is None else boundary_width
         self.images: list[ImageCounts] = []  # of this rank
         self.scores: ImageScores | None = None  # of all, on rank 0
@@ -35,27 +41,33 @@ class CountImages(L.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         background, count = background_of(pl_module.metrics.classes), pl_module.metrics.num_classes
-        truths, predictions = (masks.cpu().numpy().astype(np.uint8) for masks in (batch["mask"], outputs))
-        for name, truth, prediction in zip(batch["name"], truths, predictions, strict=False):  # a stand-in has no name
+        for name, truth, prediction in masks_of(batch, outputs):
             kinds = error_map(truth, prediction, background, self.width)
             self.images.append(counts_of(name, truth, prediction, kinds, count))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or (self.best is not None and not self.best.is_now(trainer)):
             return
-        images = from_all_ranks(self.images)
+        ranks = on_rank_0(self.images)
         if trainer.is_global_zero:
-            data, split = str(self.data.name), str(self.data.split)
-            self.scores = ImageScores.of(data, split, pl_module.metrics.classes, images)
-            self.scores.write(scores_file(self.folder, data, split))
+            dealt = itertools.chain.from_iterable(itertools.zip_longest(*ranks))  # as the sampler dealt them out
+            images = [image for image in dealt if image is not None]
+            self.scores = ImageScores.of(str(self.data.name), str(self.data.split), pl_module.metrics.classes, images)
+            if self.path is not None:
+                self.scores.write(self.path)
 
 
-def from_all_ranks(images: list[ImageCounts]) -> list[ImageCounts]:
-    """Rank 0 gets every rank's, in the order in which they were dealt out; the others get their own."""
+def masks_of(batch: Any, predictions: Tensor) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Name, ground truth and prediction [H, W] of each image of a batch; a stand-in has no name."""
+    truths, found = (masks.cpu().numpy().astype(np.uint8) for masks in (batch["mask"], predictions))
+    return zip(batch["name"], truths, found, strict=False)
+
+
+def on_rank_0(value: Any) -> list[Any]:
+    """Rank 0 gets what every rank has, in their order; the others get their own."""
     rank, world = rank_and_world()
     if world == 1:
-        return images
+        return [value]
     parts: Any = [None] * world if rank == 0 else None
-    dist.gather_object(images, parts)
-    turns = itertools.zip_longest(*(parts or [images]))
-    return [image for turn in turns for image in turn if image is not None]
+    dist.gather_object(value, parts)
+    return parts or [value]

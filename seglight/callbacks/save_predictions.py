@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
+from numpy.typing import NDArray
 
 
 class SavePredictions(L.Callback):
-    """Hands every evaluated image's mask to the data set, which knows how its masks are written."""
+    """Hands every evaluated image's mask to `save(mask [H, W], name, folder)` of its data set."""
 
-    def __init__(self, folder: Path, data: Any) -> None:
-        self.folder = folder
-        self.data = data
+    def __init__(self, folder: Path, save: Callable[[NDArray[np.uint8], str, Path], Any]) -> None:
+        self.folder, self.save = folder, save
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         for mask, name in zip(outputs, batch["name"], strict=False):  # what stands in for a skipped image has no name
-            self.data.save_prediction(mask.to("cpu").numpy().astype(np.uint8), name, self.folder)
+            self.save(mask.to("cpu").numpy().astype(np.uint8), name, self.folder)

@@ -14,6 +14,7 @@ from PIL import Image
 from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
+from seglight.data.prediction import prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
 from seglight.data.source import Archive, Source
 from seglight.values import one_of
@@ -55,6 +56,7 @@ class Cityscapes(SegmentationData):
     layout = "leftImg8bit/<split>/<city>/*_leftImg8bit.png and gtFine/<split>/<city>/*_gtFine_labelIds.png"
     splits = ("train", "val", "test")
     source = SOURCE
+    submission = (RESULTS, "zip")  # what goes to the server, and how it is packed
 
     def __init__(self, *, coarse: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -85,9 +87,13 @@ class Cityscapes(SegmentationData):
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes the palette PNG, and label ids to `cityscapes_results/` beside `folder`, as the evaluator reads."""
         path = super().save_prediction(mask, name, folder)  # refuses a name that leads out of the folder
-        ids = np.zeros(256, np.uint8)  # an ignored pixel becomes id 0, unlabeled
+        self.save_submission(mask, name, Path(folder).parent)
+        return path
+
+    def save_submission(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
+        """Writes label ids to cityscapes_results/<name>_predLabelIds.png; an ignored pixel becomes 0, unlabeled."""
+        ids = np.zeros(256, np.uint8)
         ids[: len(CLASS_TO_ID)] = CLASS_TO_ID
-        results = Path(folder).parent / RESULTS
-        results.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(ids[mask]).save(results / f"{name}_predLabelIds.png")
+        path = prediction_file(Path(folder) / RESULTS, f"{name}_predLabelIds")
+        save_png(Image.fromarray(ids[mask]), path)
         return path

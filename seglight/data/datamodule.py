@@ -24,7 +24,7 @@ from seglight.data.listing import check_pairs, say_padding
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.pair import Pair
 from seglight.data.palette import Colour
-from seglight.data.prediction import palette_image, prediction_file
+from seglight.data.prediction import palette_image, prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
@@ -203,5 +203,5 @@ class SegmentationData(LightningDataModule):
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes a predicted mask [H, W] of class indices as a palette PNG `<name>.png`; returns its path."""
         path = prediction_file(folder, name)
-        palette_image(mask, self.palette).save(path)
+        save_png(palette_image(mask, self.palette), path)
         return path

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seglight.data.foreign_batches import Named
 from seglight.data.palette import voc_colours
-from seglight.data.prediction import palette_image, prediction_file
+from seglight.data.prediction import palette_image, prediction_file, save_png
 from seglight.data.settings import refuse_unknown
 from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, whole
@@ -100,5 +100,5 @@ class Foreign(LightningDataModule):
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes class indices as a palette PNG."""
         path = prediction_file(folder, name)
-        palette_image(mask, self.palette).save(path)
+        save_png(palette_image(mask, self.palette), path)
         return path

@@ -39,3 +39,14 @@ def prediction_file(folder: str | Path, name: str) -> Path:
     path = inside(folder, f"{name}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG that is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        image.save(partial, "PNG")
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

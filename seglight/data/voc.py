@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
@@ -63,6 +66,16 @@ class VOC(SegmentationData):
         path = self.root / "ImageSets" / "Segmentation" / f"{split}.txt"
         official = OFFICIAL_LISTS / f"{split}.txt"
         return read_ids(official if self.year == 2012 and not path.exists() and official.exists() else path)
+
+    @property
+    def submission(self) -> tuple[str, str]:
+        """The folder of what goes to the server, and how it is packed."""
+        return "results", "gztar"
+
+    def save_submission(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
+        """Writes a mask where the devkit looks for it: results/VOC<year>/Segmentation/comp6_test_cls/<name>.png."""
+        target = Path(folder) / "results" / f"VOC{self.year}" / "Segmentation" / "comp6_test_cls"
+        return super().save_prediction(mask, name, target)
 
     def image(self, name: str) -> Path:
         assert self.root is not None

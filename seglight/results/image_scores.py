@@ -31,6 +31,10 @@ class ImageCounts:
     pred: NDArray[np.int64]
     errors: NDArray[np.int64]
 
+    def miou(self) -> float:
+        """The mean IoU over the classes in its ground truth or prediction; NaN where nothing has a label."""
+        return float(mean_iou(self.tp, self.gt, self.pred))
+
 
 def counts_of(
     name: str, truth: NDArray[np.uint8], prediction: NDArray[np.uint8], kinds: NDArray[np.uint8], num_classes: int
@@ -92,6 +96,14 @@ class ImageScores:
             raise ValueError(f"{path} holds no scores of images: {str(error).splitlines()[0]}") from None
         return cls(**{**arrays, "data": str(arrays["data"]), "split": str(arrays["split"])})
 
+    def wrong(self) -> NDArray[np.int64]:
+        """Wrong pixels of each kind [N, 4], in the order of `KINDS`."""
+        return np.stack([self.boundary, self.swap, self.missed, self.invented], 1)
+
+    def miou(self) -> NDArray[np.float64]:
+        """Each image's mean IoU [N] over the classes in its ground truth or prediction; NaN where none has a label."""
+        return mean_iou(self.tp, self.gt, self.pred)
+
     def write(self, path: Path) -> None:
         """Into a file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +111,14 @@ class ImageScores:
             np.savez_compressed(file, **{name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
+def mean_iou(tp: NDArray[np.int64], gt: NDArray[np.int64], pred: NDArray[np.int64]) -> NDArray[np.float64]:
+    """mIoU [...] of counts [..., K] over the classes that occur."""
+    union = gt + pred - tp
+    total = np.where(union > 0, tp / np.maximum(union, 1), 0).sum(-1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / (union > 0).sum(-1))
+
+
 def scores_file(run: Path, data: str, split: str) -> Path:
-    """Where a run keeps the counts of a split."""
+    """Where a run keeps the counts of a split; ValueError where the names lead out of the run."""
     return inside(inside(run, "scores"), f"{data}_{split}.npz")

@@ -39,6 +39,7 @@ from seglight.config import build
 from seglight.data.datamodule import SegmentationData
 from seglight.models.initialise import init_from
 from seglight.ranks.signals import Stopped
+from seglight.results.image_scores import scores_file
 from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.run import Run, find_run
 from seglight.task import SegmentationTask
@@ -149,7 +150,7 @@ def callbacks(run: Run, best: Best, data: Any) -> list[Any]:
         *([EarlyStopping(best, patience)] if (patience := cfg.trainer.get("early_stopping")) else []),
         LastEvaluation(),
         RunSummary(run, best),
-        CountImages(run.path, data, best, cfg.get("boundary_width")),
+        CountImages(scores_file(run.path, data.name, data.split), data, best, cfg.get("boundary_width")),
         learning,
         Advice(),
         DataWait(),

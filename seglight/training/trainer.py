@@ -9,7 +9,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.config import build
@@ -36,19 +35,17 @@ IGNORED_WARNINGS = (
 
 
 def build_trainer(cfg: DictConfig, run: Run | None, callbacks: list[Any]) -> L.Trainer:
-    """The trainer of a run; without one, a single process that only evaluates."""
-    ranks = local_ranks(cfg.trainer) * cfg.trainer.num_nodes if run else 1
+    """The trainer of a run; without one, it only evaluates."""
+    ranks = local_ranks(cfg.trainer) * cfg.trainer.num_nodes
     settings = trainer_settings(cfg.trainer, ranks)
-    if run is None:
-        settings.devices = 1
-    elif ranks > 1 or settings.accumulate_grad_batches > 1:
+    if run and (ranks > 1 or settings.accumulate_grad_batches > 1):
         say_effective_batch(cfg.data.batch_size, ranks, settings.accumulate_grad_batches)
     trainer: L.Trainer = build(
         OmegaConf.create({"trainer": settings}),
         "trainer",
         callbacks=callbacks,
         logger=loggers(cfg, run) if run else False,
-        plugins=[AtomicCheckpointIO(), environment() if run else LightningEnvironment()],
+        plugins=[AtomicCheckpointIO(), environment()],
         enable_checkpointing=run is not None,
         default_root_dir=str(run.path) if run else None,
     )

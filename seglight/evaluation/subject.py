@@ -1,0 +1,95 @@
+"""What is evaluated: one run or an ensemble, whether it fits the data, and where its results go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from torch import nn
+
+from seglight.data.prediction import inside
+from seglight.inference import Ensemble
+from seglight.overrides import paths_of
+from seglight.results.image_scores import scores_file
+from seglight.runs.run import Run, load_run
+from seglight.values import one_of, typed
+
+SHOWN = 6  # class names in a message
+USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
+WRITTEN = (
+    "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
+    "images.csv", "predictions", "worst", "results", "submission",
+)  # fmt: skip
+
+
+def runs_of(cfg: DictConfig) -> list[Run]:
+    """The runs that `run` and `checkpoint` name: each run at each checkpoint."""
+    asked = [cfg.checkpoint] if isinstance(cfg.checkpoint, str) else list(cfg.checkpoint)
+    for which in asked:
+        one_of("checkpoint", which, ("best", "last"))
+    paths = paths_of(cfg.run)
+    if not paths or not asked:
+        raise ValueError(
+            f"run={typed(paths)} checkpoint={typed(asked)}: one run and one checkpoint at least are needed"
+        )
+    return [load_run(path, which, cfg.trust) for path in paths for which in asked]
+
+
+def network(runs: Sequence[Run]) -> nn.Module:
+    """The network of a run, or the ensemble of several: the mean of their probabilities."""
+    return runs[0].net if len(runs) == 1 else Ensemble([run.net for run in runs])
+
+
+def check_classes(data: Any, run: Run) -> None:
+    """ValueError where a data set has other classes than the run learned, or another order of them."""
+    name, trained = f"data={data.name}", run.cfg.data
+    advice = "evaluate it on a data set with the same classes in the same order"
+    if data.num_classes != trained.num_classes:
+        raise ValueError(
+            f"{name} has {data.num_classes} classes, {run.path} was trained on {trained.num_classes} "
+            f"(data={trained.name}): {advice}"
+        )
+    learned, given = run.summary.get("classes"), getattr(data, "classes", None)
+    if learned and given and list(given) != learned:  # runs of earlier versions do not name them
+        raise ValueError(
+            f"{name} has the classes {shortened(given)}; {run.path} was trained on {shortened(learned)} "
+            f"(data={trained.name}): {advice}, and under the same names"
+        )
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first names of a list, and how many there are."""
+    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)})" if len(names) > SHOWN else "")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where results go: `folder` takes the files that people read, `scores` the counts of each image."""
+
+    folder: Path
+    scores: Path
+
+    @classmethod
+    def of(cls, cfg: DictConfig, runs: Sequence[Run], data: Any) -> Places:
+        """In the run; what is not the usual way to evaluate is in the names. `out` is another folder.
+
+        ValueError where an ensemble has none, and where a name or a link leads out of the folder.
+        """
+        unusual = [str(value) for value in (cfg.checkpoint, cfg.axes.inference, cfg.axes.tta) if value not in USUAL]
+        split = "_".join([str(data.split), *unusual])
+        if cfg.out is not None:
+            base = Path(cfg.out)
+            base.mkdir(parents=True, exist_ok=True)
+            places = cls(base, scores_file(base, data.name, data.split))
+        elif len(runs) > 1:
+            raise ValueError("an ensemble is no run's own: out=... is needed, the folder for its results")
+        else:
+            run = runs[0].path
+            places = cls(inside(inside(run, "evaluate"), f"{data.name}_{split}"), scores_file(run, data.name, split))
+        for name in WRITTEN:
+            inside(places.folder, name)  # a link in somebody else's run
+        places.folder.mkdir(parents=True, exist_ok=True)
+        return places
