@@ -21,21 +21,19 @@ SHOWN = 6  # class names in a message
 USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
 WRITTEN = (
     "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
-    "images.csv", "predictions", "worst", "results", "submission",
+    "images.csv", "predictions", "worst", "results", "cityscapes_results",
 )  # fmt: skip
 
 
 def runs_of(cfg: DictConfig) -> list[Run]:
     """The runs that `run` and `checkpoint` name: each run at each checkpoint."""
+    return [load_run(path, which, cfg.trust) for path in paths_of(cfg.run) for which in checkpoints(cfg)]
+
+
+def checkpoints(cfg: DictConfig) -> list[str]:
+    """The checkpoints that are asked for: best, last, or both."""
     asked = [cfg.checkpoint] if isinstance(cfg.checkpoint, str) else list(cfg.checkpoint)
-    for which in asked:
-        one_of("checkpoint", which, ("best", "last"))
-    paths = paths_of(cfg.run)
-    if not paths or not asked:
-        raise ValueError(
-            f"run={typed(paths)} checkpoint={typed(asked)}: one run and one checkpoint at least are needed"
-        )
-    return [load_run(path, which, cfg.trust) for path in paths for which in asked]
+    return [one_of("checkpoint", which, ("best", "last")) for which in asked or [typed(asked)]]
 
 
 def network(runs: Sequence[Run]) -> nn.Module:
@@ -78,13 +76,13 @@ class Places:
 
         ValueError where an ensemble has none, and where a name or a link leads out of the folder.
         """
-        unusual = [str(value) for value in (cfg.checkpoint, cfg.axes.inference, cfg.axes.tta) if value not in USUAL]
-        split = "_".join([str(data.split), *unusual])
+        named = ["_".join(checkpoints(cfg)), cfg.axes.inference, cfg.axes.tta]
+        split = "_".join([str(data.split), *(name for name in named if name not in USUAL)])
         if cfg.out is not None:
             base = Path(cfg.out)
             base.mkdir(parents=True, exist_ok=True)
             places = cls(base, scores_file(base, data.name, data.split))
-        elif len(runs) > 1:
+        elif len({run.path for run in runs}) > 1:
             raise ValueError("an ensemble is no run's own: out=... is needed, the folder for its results")
         else:
             run = runs[0].path

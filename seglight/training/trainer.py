@@ -100,6 +100,7 @@ def quiet() -> None:
     logger.handlers.clear()
     logger.propagate = True
     logger.setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # which rank met which
     logging.captureWarnings(True)
     for text in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=text)
