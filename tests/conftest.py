@@ -15,11 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+<<<<<<< HEAD
 import yaml
 from omegaconf import OmegaConf
+=======
+from omegaconf import DictConfig
+>>>>>>> a890faa (The config of an evaluation is composed for tests as the command line does; folders are made once all is known to be good)
 
 import seglight
-from seglight.config import resolve
+from seglight.cli import CommandLine
+from seglight.config import compose, resolve
+from seglight.evaluate import with_the_runs
 from seglight.runs.run import Run, sweep_runs
 from tests.forking import ENVIRONMENT, REPO, Forking
 
@@ -76,6 +82,21 @@ def command(tmp_path: Path, forking: Forking) -> Command:
         return forking.run(python, tmp_path, environment, timeout)
 
     return run
+
+
+Composed = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def composed() -> Composed:
+    """`composed("run=DIR", ...)`: what `python -m seglight.evaluate` would be given, for this process."""
+
+    def of(*arguments: str) -> DictConfig:
+        line = CommandLine(list(arguments))
+        with_the_runs(line)
+        return compose(*line.overrides, config_name="evaluate")
+
+    return of
 
 
 @pytest.fixture

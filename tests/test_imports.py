@@ -41,7 +41,7 @@ ALLOWED = {
     ),
     "sweeps": "callbacks config data errors extras mistakes ranks runs training values",
     "evaluation": (
-        "calibration callbacks config data errors inference metrics overrides ranks results runs training values"
+        "calibration callbacks cli config data errors inference metrics overrides ranks results runs training values"
     ),
     "tables": "config mistakes models",
 }

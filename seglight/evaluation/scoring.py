@@ -14,6 +14,7 @@ from seglight.callbacks.progress import print_class_table, terminal_bar
 from seglight.callbacks.save_predictions import SavePredictions
 from seglight.callbacks.throughput import Throughput
 from seglight.callbacks.worst_images import WorstImages
+from seglight.cli import made
 from seglight.config import build
 from seglight.evaluation.report import class_rows, scores_of, write
 from seglight.evaluation.subject import Places, check_classes, network, runs_of
@@ -41,9 +42,9 @@ def score(cfg: DictConfig) -> None:
     submit = saver(data) if cfg.submission else None
     whole("worst", cfg.worst, 0)
     inference = build(cfg, "tta")
-    net = network(runs)
     places = Places.of(cfg, runs, data)
-    task = build_task(runs[0].cfg, data, net)
+    task = build_task(runs[0].cfg, data, network(runs))
+    made("out", places.folder)
     task.inference, task.calibration = inference, Calibration()
     task.net.to(memory_format=task.memory_format)
     width = runs[0].cfg.get("boundary_width") if cfg.boundary_width is None else cfg.boundary_width

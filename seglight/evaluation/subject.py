@@ -80,7 +80,6 @@ class Places:
         split = "_".join([str(data.split), *(name for name in named if name not in USUAL)])
         if cfg.out is not None:
             base = Path(cfg.out)
-            base.mkdir(parents=True, exist_ok=True)
             places = cls(base, scores_file(base, data.name, data.split))
         elif len({run.path for run in runs}) > 1:
             raise ValueError("an ensemble is no run's own: out=... is needed, the folder for its results")
@@ -89,5 +88,4 @@ class Places:
             places = cls(inside(inside(run, "evaluate"), f"{data.name}_{split}"), scores_file(run, data.name, split))
         for name in WRITTEN:
             inside(places.folder, name)  # a link in somebody else's run
-        places.folder.mkdir(parents=True, exist_ok=True)
         return places

@@ -18,7 +18,7 @@ from seglight.evaluate import evaluate
 from seglight.evaluation.scoring import score
 from seglight.results.image_scores import ImageScores
 from seglight.training.fit import fit
-from tests.conftest import TWO_RANKS, Command, new_run
+from tests.conftest import TWO_RANKS, Command, Composed, new_run
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def counts(path: Path) -> dict[str, Any]:
         return {key: file[key].tolist() for key in file}
 
 
-def test_two_ranks_count_what_one_process_counts(runs: list[Path], command: Command, composed: Any) -> None:
+def test_two_ranks_count_what_one_process_counts(runs: list[Path], command: Command, composed: Composed) -> None:
     before = counts(runs[0] / "scores" / "shapes_val.npz")  # of the training, in one process
     (runs[0] / "scores" / "shapes_val.npz").unlink()
     answer = command("evaluate", f"run={runs[0]}", *TWO_RANKS, "worst=3", "boundary=true")
@@ -66,7 +66,9 @@ def test_two_ranks_count_what_one_process_counts(runs: list[Path], command: Comm
             assert one[name] == pytest.approx(value, abs=1e-6), name
 
 
-def test_an_ensemble_predicts_the_mean_of_the_probabilities(runs: list[Path], tmp_path: Path, composed: Any) -> None:
+def test_an_ensemble_predicts_the_mean_of_the_probabilities(
+    runs: list[Path], tmp_path: Path, composed: Composed
+) -> None:
     score(composed(f"run=[{runs[0]},{runs[1]}]", f"out={tmp_path}", "save_predictions=true", "worst=0"))
     data = build(seglight.load_run(runs[0]).cfg, "data")
     sample = data.dataset("val")[2]
@@ -79,7 +81,7 @@ def test_an_ensemble_predicts_the_mean_of_the_probabilities(runs: list[Path], tm
         score(composed(f"run=[{runs[0]},{runs[1]}]"))
 
 
-def test_another_way_to_evaluate_leaves_the_runs_own_scores(runs: list[Path], composed: Any) -> None:
+def test_another_way_to_evaluate_leaves_the_runs_own_scores(runs: list[Path], composed: Composed) -> None:
     before = (runs[1] / "scores" / "shapes_val.npz").read_bytes()
     score(composed(f"run={runs[1]}", "inference=slide", "inference.crop=40", "tta=flip", "checkpoint=last", "worst=1"))
     assert (runs[1] / "scores" / "shapes_val.npz").read_bytes() == before
@@ -89,7 +91,9 @@ def test_another_way_to_evaluate_leaves_the_runs_own_scores(runs: list[Path], co
     assert metrics["tta"]["flip"] is True
 
 
-def test_the_parts_of_the_errors_and_the_calibration_add_up(runs: list[Path], tmp_path: Path, composed: Any) -> None:
+def test_the_parts_of_the_errors_and_the_calibration_add_up(
+    runs: list[Path], tmp_path: Path, composed: Composed
+) -> None:
     score(composed(f"run={runs[0]}", f"out={tmp_path}", "worst=0"))
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     parts = [metrics[f"val/errors/{kind}"] for kind in ("boundary", "swap", "missed", "invented")]
@@ -105,7 +109,7 @@ def test_the_parts_of_the_errors_and_the_calibration_add_up(runs: list[Path], tm
         assert Image.open(tmp_path / name).size[0] > 300
 
 
-def test_a_run_without_a_checkpoint_is_one_message_and_writes_nothing(tmp_path: Path, composed: Any) -> None:
+def test_a_run_without_a_checkpoint_is_one_message_and_writes_nothing(tmp_path: Path, composed: Composed) -> None:
     run = new_run(tmp_path / "run")
     before = sorted(run.path.rglob("*"))
     with pytest.raises(FileNotFoundError, match=r"best\.ckpt does not exist \(the run is waiting\)"):
@@ -122,13 +126,13 @@ def test_a_run_without_a_checkpoint_is_one_message_and_writes_nothing(tmp_path: 
         ("trainer.accelerator=abacus", "trainer.accelerator=abacus"),
     ],
 )
-def test_wrong_values_are_one_message(wrong: str, says: str, runs: list[Path], composed: Any) -> None:
+def test_wrong_values_are_one_message(wrong: str, says: str, runs: list[Path], composed: Composed) -> None:
     with pytest.raises(ValueError, match=says):
         evaluate(composed(f"run={runs[0]}", wrong))
 
 
 def test_a_full_disk_leaves_no_half_written_file(
-    runs: list[Path], tmp_path: Path, composed: Any, monkeypatch: pytest.MonkeyPatch
+    runs: list[Path], tmp_path: Path, composed: Composed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score(composed(f"run={runs[0]}", f"out={tmp_path}", "worst=0"))
     before = (tmp_path / "metrics.json").read_text()

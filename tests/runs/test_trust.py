@@ -23,7 +23,7 @@ from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.credentials import refuse_secrets, refuse_typed_secrets
 from seglight.runs.run import Run
 from seglight.runs.trust import known_targets
-from tests.conftest import QUICK, Command
+from tests.conftest import QUICK, Command, Composed
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of W&B's length, made up
 
@@ -127,23 +127,20 @@ def test_trust_is_read_as_hydra_reads_it(typed: str, run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../out", "/tmp/seglight-out", "a/../../../out", "link/out"])
-def test_evaluate_writes_inside_the_run(name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_writes_inside_the_run(name: str, run: Path, tmp_path: Path, composed: Composed) -> None:
     (run / "evaluate").mkdir()
     (run / "evaluate" / "link").symlink_to(tmp_path)
-    cfg = OmegaConf.load(with_change(run, "data.name", name) / "config.yaml")
-    options = OmegaConf.create({"run": str(run), "checkpoint": "best", "trust": False, "data": cfg.data})
     with pytest.raises(ValueError, match="leads out of"):
-        evaluate(options)
+        evaluate(composed(f"run={with_change(run, 'data.name', name)}"))
     assert not [*tmp_path.rglob("out*"), *Path("/tmp").glob("seglight-out*")]
 
 
-def test_evaluate_follows_no_link_out_of_the_run(run: Path, tmp_path: Path) -> None:
+def test_evaluate_follows_no_link_out_of_the_run(run: Path, tmp_path: Path, composed: Composed) -> None:
     (run / "evaluate" / "shapes_val").mkdir(parents=True)
     (tmp_path / "mine").write_text("mine")
     (run / "evaluate" / "shapes_val" / "metrics.json").symlink_to(tmp_path / "mine")
-    cfg = OmegaConf.load(run / "config.yaml")
     with pytest.raises(ValueError, match=r"metrics\.json leads out of"):
-        evaluate(OmegaConf.create({"run": str(run), "checkpoint": "best", "trust": False, "data": cfg.data}))
+        evaluate(composed(f"run={run}"))
     assert (tmp_path / "mine").read_text() == "mine"
 
 
