@@ -15,12 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-<<<<<<< HEAD
 import yaml
-from omegaconf import OmegaConf
-=======
-from omegaconf import DictConfig
->>>>>>> a890faa (The config of an evaluation is composed for tests as the command line does; folders are made once all is known to be good)
+from omegaconf import DictConfig, OmegaConf
 
 import seglight
 from seglight.cli import CommandLine
