@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seglight.config import build_model, compose
+    from seglight.deploy.predictor import Predictor
     from seglight.results.comparison import compare
     from seglight.runs.run import load_run
 
 __version__ = "0.1.0"
-__all__ = ["build_model", "compare", "compose", "load_run"]
+__all__ = ["Predictor", "build_model", "compare", "compose", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from seglight.results.comparison import compare
 
         return compare
+    if name == "Predictor":
+        from seglight.deploy.predictor import Predictor
+
+        return Predictor
     if name in __all__:
         from seglight import config
 

@@ -16,6 +16,9 @@ EXTRAS = {
     "ray": "ray",
     "submitit": "slurm",
     "optuna": "optuna",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "openvino": "openvino",
 }
 
 

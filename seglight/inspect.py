@@ -34,6 +34,12 @@ def inspect(cfg: DictConfig) -> None:
         write_grid(Path(cfg.grid), tuple(cfg.size))
         log.info("wrote: %s", cfg.grid)
         return
+    if cfg.exports:
+        from seglight.tables.exports import write_exports
+
+        write_exports(Path(cfg.exports))
+        log.info("wrote: %s", cfg.exports)
+        return
     if cfg.families:
         from seglight.tables.families import write_families
 

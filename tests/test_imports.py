@@ -43,9 +43,10 @@ ALLOWED = {
     "evaluation": (
         "calibration callbacks cli config data errors inference metrics overrides ranks results runs training values"
     ),
-    "tables": "config mistakes models",
+    "tables": "config deploy mistakes models",
+    "exporting": "deploy metrics models runs",
 }
-COMMANDS = ("train", "evaluate", "predict", "check", "inspect", "fetch", "dashboard", "compare")
+COMMANDS = ("train", "evaluate", "predict", "export", "check", "inspect", "fetch", "dashboard", "compare")
 
 
 @cache

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglight.models.geometry import trace
+from seglight.models.geometry import larger, trace, tracing
 from seglight.models.pixels import check_pixels
 from seglight.values import whole
 
@@ -81,7 +81,7 @@ class Normalize(nn.Module):
         self.checked = bool(images.any())  # black says nothing of the range
 
     def forward(self, images: Tensor) -> Tensor:
-        if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):  # type: ignore[attr-defined,no-untyped-call]
+        if not (torch.compiler.is_compiling() or tracing()):
             self.check(images)
         x = images.to(self.mean.dtype)
         if self.channels == 1 and x.shape[1] == 3:
@@ -154,7 +154,7 @@ class Encoder(nn.Module):
     def prepare(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> Tensor:
         """Normalised images, extended to a size that this encoder and the decoder take."""
         multiple = math.lcm(multiple, self.multiple)
-        height, width = (max(n, self.min_size, min_size) for n in images.shape[-2:])
+        height, width = (larger(n, max(self.min_size, min_size)) for n in images.shape[-2:])
         down, right = -height % multiple, -width % multiple
         x = self.normalize(images)
         return F.pad(x, (0, width + right - x.shape[-1], 0, height + down - x.shape[-2]))

@@ -111,11 +111,24 @@ def frame(x: Tensor, lead: int, size: tuple[int, int], mode: str = "constant") -
     """Shifts a map right and down by `lead` cells and makes it `size`: cropped, or padded where it has no cells."""
     height, width = size
     x, lead = x[..., max(-lead, 0) :, max(-lead, 0) :], max(lead, 0)
-    x = x[..., : max(height - lead, 1), : max(width - lead, 1)]
-    right, bottom = max(width - lead - x.shape[-1], 0), max(height - lead - x.shape[-2], 0)
-    if lead or right or bottom:
+    x = x[..., : larger(height - lead, 1), : larger(width - lead, 1)]
+    right, bottom = larger(width - lead - x.shape[-1], 0), larger(height - lead - x.shape[-2], 0)
+    if tracing() or lead or right or bottom:
         x = F.pad(x, (lead, right, lead, bottom), mode=mode)[..., :height, :width]
     return x
+
+
+def tracing() -> bool:
+    """Whether torch.jit.trace runs this, as an export does: sizes are tensors then, and an `if` on them is frozen."""
+    traced: bool = not torch.compiler.is_compiling() and torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    return traced
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two sizes, while torch traces too."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return torch.maximum(torch.as_tensor(a), torch.as_tensor(b))
+    return max(a, b)
 
 
 def bilinear_kernel(size: int) -> Tensor:
@@ -135,6 +148,6 @@ def mirror(x: Tensor, before: int, height: int, width: int) -> Tensor:
 
 def reflected(size: int, before: int, total: int, like: Tensor) -> Tensor:
     """Source indices of `total` positions that start `before` the first of `size`, the edge not repeated."""
-    period = max(2 * (size - 1), 1)
+    period = larger(2 * (size - 1), 1)  # of a single pixel: 1, and every remainder is 0
     position = (torch.arange(total, device=like.device) - before).remainder(period)
-    return torch.minimum(position, period - position) if size > 1 else torch.zeros_like(position)
+    return torch.minimum(position, period - position)

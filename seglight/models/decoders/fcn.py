@@ -111,5 +111,5 @@ def placement(factor: int, lead: float) -> tuple[int, int]:
 def overlap(x: Tensor, y: Tensor, crop: int) -> tuple[Tensor, Tensor]:
     """Crops x by `crop` cells above and to the left (y, where negative), then both to the size they share."""
     x, y = x[..., max(crop, 0) :, max(crop, 0) :], y[..., max(-crop, 0) :, max(-crop, 0) :]
-    height, width = min(x.shape[2], y.shape[2]), min(x.shape[3], y.shape[3])
-    return x[..., :height, :width], y[..., :height, :width]
+    x = x[..., : y.shape[2], : y.shape[3]]  # a slice that ends beyond a map ends where the map does
+    return x, y[..., : x.shape[2], : x.shape[3]]

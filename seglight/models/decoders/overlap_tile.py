@@ -8,7 +8,7 @@ from torch import Tensor
 from seglight.models.decoders.unet import UNet
 from seglight.models.encoder import Encoder
 from seglight.models.encoders.unet import ValidUNet
-from seglight.models.geometry import mirror
+from seglight.models.geometry import mirror, tracing
 from seglight.models.skips import Skips
 from seglight.values import whole
 
@@ -31,7 +31,8 @@ class OverlapTileUNet(UNet):
     def segment(self, encoder: Encoder, images: Tensor) -> Tensor:
         assert isinstance(encoder, ValidUNet)
         height, width = images.shape[-2:]
-        if self.training or max(height, width) <= self.tile:
+        # a traced graph has no loop over tiles: it takes the image as a whole too, and whoever runs it cuts tiles
+        if self.training or tracing() or max(height, width) <= self.tile:
             return super().segment(encoder, images)
         tile, extent = self.tile, encoder.extended(self.tile)
         rows, columns = range(0, height, tile), range(0, width, tile)

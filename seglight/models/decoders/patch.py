@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seglight.ignore import IGNORE_INDEX
 from seglight.models.decoders.decoder import Decoder, TrainingPair
 from seglight.models.encoder import Encoder
-from seglight.models.geometry import mirror
+from seglight.models.geometry import mirror, tracing
 from seglight.models.skips import Skips
 from seglight.values import whole
 
@@ -47,6 +47,11 @@ class Patch(Decoder):
         return self.score(features[self.deepest].mean((2, 3)))  # type: ignore[no-any-return]
 
     def segment(self, encoder: Encoder, images: Tensor) -> Tensor:
+        if tracing():
+            raise ValueError(
+                "decoder=patch classifies an image's patches in chunks, as many as the image needs: no graph of "
+                "operations that is the same for every size can hold that; use an encoder and a decoder (model=unet)"
+            )
         height, width = images.shape[-2:]
         windows = self.windows(images, self.stride)  # [B, C, rows, columns, P, P], a view
         rows, columns = windows.shape[2:4]

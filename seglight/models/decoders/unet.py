@@ -106,7 +106,7 @@ class UNet(Decoder):
             target = self.offsets[stride] if skip is not None else (stride - 1) / 2
             lead = round((offset - target) / stride)  # the upsampled cell 0 in cells of the map it joins
             if self.padded:
-                finer = skip.shape[-2:] if skip is not None else [-(-n // stride) for n in size]
+                finer = skip.shape[-2:] if skip is not None else [(n + stride - 1) // stride for n in size]
                 x, offset = frame(x, lead, (finer[0], finer[1])), target
             elif skip is not None:
                 skip = frame(skip, -lead, (x.shape[-2], x.shape[-1]))

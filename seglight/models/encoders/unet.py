@@ -85,7 +85,7 @@ class ValidUNet(SameUNet):
         """The smallest input whose output is at least `size` and whose pools all see even maps (388 -> 572)."""
         levels, size = len(self.stage_strides) - 1, size + 2 * self.margin
         for _ in range(levels):
-            size = -(-(size - 4) // 2)
+            size = (size - 3) // 2
         for _ in range(levels):
             size = 2 * size + 4
         return size
