@@ -34,7 +34,7 @@ class Part:
 
 
 def parts(net: nn.Module) -> list[Part]:
-    """The encoder's stages from the input upwards, then the decoder and the auxiliary head.
+    """The encoder's stages from the input upwards, then what makes features of their maps, the decoder and the head.
 
     A network that has no encoder stages is one part, `net`, that counts as a decoder.
     """
@@ -43,7 +43,8 @@ def parts(net: nn.Module) -> list[Part]:
         return [Part("net", net)]
     total = len(encoder.stages)
     stages = [Part(f"encoder.{i}", stage, i, total) for i, stage in enumerate(encoder.stages)]
-    heads = {name: getattr(net, name, None) for name in ("decoder", "aux")}
+    heads = {"pyramid": getattr(encoder, "pyramid", None)}
+    heads |= {name: getattr(net, name, None) for name in ("decoder", "aux")}
     return stages + [Part(name, head, total, total) for name, head in heads.items() if head is not None]
 
 
@@ -57,6 +58,8 @@ class FreezePolicy:
     decay: learning rate factor per stage towards the input (Howard & Ruder 2018, ULMFiT, section 3.2).
     norms: normalisation layers keep their statistics, scale and shift, in the `encoder` or in the whole `net`.
     head_only: only the score layers train (Long et al. 2015, Table 2, FCN-32s-fixed).
+    last: how many encoder stages nearest the decoder train, in place of `n`.
+    tuned: what trains in frozen stages all the same: their `biases`, or scale and shift of their `norms`.
 
     Raises ValueError where a number is not what its key takes.
     """
@@ -68,6 +71,8 @@ class FreezePolicy:
     decay: float = 1.0
     norms: Literal["encoder", "net"] | None = None
     head_only: bool = False
+    last: int | None = None
+    tuned: Literal["biases", "norms"] | None = None
 
     def __post_init__(self) -> None:
         whole("freeze.n", self.n, -1, "stages", " (-1: all)")
@@ -81,9 +86,11 @@ class FreezePolicy:
 
     def frozen_stages(self, epoch: int, total: int) -> int:
         """How many of the encoder's `total` stages are frozen in `epoch`, counted from the input."""
+        if max(self.n, self.last or 0) > total:
+            raise ValueError(f"freeze.n={max(self.n, self.last or 0)}: this encoder has {total} stages")
         frozen = total if self.n < 0 or self.head_only else self.n
-        if frozen > total:
-            raise ValueError(f"freeze.n={frozen}: this encoder has {total} stages")
+        if self.last is not None:
+            frozen = total - self.last
         thawed = (epoch - self.start) // self.every + 1 if self.every and epoch >= self.start else 0
         return max(frozen - thawed, 0)
 
@@ -93,7 +100,9 @@ class FreezePolicy:
 
     def first_epoch(self, part: Part) -> int:
         """The epoch in which a part starts to train."""
-        frozen = part.total if self.n < 0 else self.n
+        if self.tuned:
+            return 0
+        frozen = part.total - self.last if self.last is not None else part.total if self.n < 0 else self.n
         if part.index >= frozen:
             return 0
         return self.start + (frozen - 1 - part.index) * self.every if self.every else NEVER
@@ -106,11 +115,18 @@ class FreezePolicy:
             return [m for m in net.modules() if not any(id(c) in inside for c in m.modules())]
         stages = [part.module for part in parts(net) if part.depth > 0]
         frozen = stages[: self.frozen_stages(epoch, len(stages))] if stages else []
-        if not stages and (self.n or self.decay != 1):
+        if not stages and (self.n or self.last is not None or self.decay != 1):
             raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages")
         if self.norms:
             frozen += [m for m in self.normalised(net).modules() if isinstance(m, NORMS)]
         return frozen
+
+    def tuned_in(self, module: nn.Module) -> list[nn.Parameter]:
+        """The parameters of a frozen module that train all the same."""
+        if self.tuned == "biases":
+            return [p for name, p in module.named_parameters() if name.split(".")[-1] == "bias"]
+        owners = [m for m in module.modules() if isinstance(m, NORMS)] if self.tuned == "norms" else []
+        return [p for owner in owners for p in owner.parameters(recurse=False)]
 
     def normalised(self, net: nn.Module) -> nn.Module:
         """The part of the network whose normalisation layers are held."""
@@ -127,6 +143,7 @@ class FreezePolicy:
         """Puts the policy of `epoch` on the network; true where the set of training parameters changed."""
         frozen = self.frozen(net, epoch)
         off = {id(p) for module in frozen for p in module.parameters()}
+        off -= {id(p) for module in frozen for p in self.tuned_in(module)}
         changed = False
         for parameter in net.parameters():
             trains = id(parameter) not in off
@@ -154,6 +171,21 @@ def encoder(name: str = "encoder") -> FreezePolicy:
 def stages(n: int = 2, name: str = "stages") -> FreezePolicy:
     """All but the `n` stages nearest the input train."""
     return FreezePolicy(name, n=n)
+
+
+def last_blocks(n: int = 2, name: str = "last_blocks") -> FreezePolicy:
+    """Of the encoder the `n` stages nearest the decoder train: a transformer's last blocks."""
+    return FreezePolicy(name, last=whole("freeze.n", n, 0, "stages"))
+
+
+def bitfit(name: str = "bitfit") -> FreezePolicy:
+    """Of the encoder only the biases train (Ben Zaken et al. 2022)."""
+    return FreezePolicy(name, n=-1, tuned="biases")
+
+
+def norm_affine(name: str = "norm_affine") -> FreezePolicy:
+    """Of the encoder only scale and shift of the norms train, their statistics held (Frankle et al. 2021)."""
+    return FreezePolicy(name, n=-1, tuned="norms")
 
 
 def norms(norms: Literal["encoder", "net"] = "net", name: str = "norms") -> FreezePolicy:

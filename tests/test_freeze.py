@@ -57,6 +57,8 @@ def frozen_indices(freeze: FreezePolicy, net: nn.Module, epoch: int) -> list[int
             {0: [0, 1, 2, 3, 4], 1: [0, 1, 2, 3], 2: [0, 1, 2, 3], 3: [0, 1, 2], 9: []},
         ),
         ("discriminative", [], {0: []}),
+        ("last_blocks", ["freeze.n=2"], {0: [0, 1, 2], 9: [0, 1, 2]}),
+        ("last_blocks", ["freeze.n=0"], {0: [0, 1, 2, 3, 4]}),
     ],
 )
 def test_which_stages_are_frozen_in_which_epoch(
@@ -166,6 +168,41 @@ def test_biases_and_norms_can_go_without_decay_and_biases_faster(net: nn.Module)
     assert (groups["decoder.biases"]["lr"], groups["decoder.biases"]["weight_decay"]) == (2.0, 0.0)
     assert (groups["decoder.weights"]["lr"], groups["decoder.weights"]["weight_decay"]) == (1.0, 0.1)
     assert groups["encoder.1.norms"]["weight_decay"] == 0.0
+
+
+@pytest.mark.parametrize(("option", "kind"), [("bitfit", "biases"), ("norm_affine", "norms")])
+def test_a_tuned_encoder_moves_in_those_parameters_alone_and_keeps_its_statistics(
+    net: nn.Module, option: str, kind: str
+) -> None:
+    trained = copy.deepcopy(net).train()
+    freeze = policy(option)
+    optimizer = Recipe(torch.optim.SGD, lr=0.1, weight_decay=0.1)(trained, freeze)
+    freeze.apply(trained, 0)
+    images, masks = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8), torch.randint(0, 9, (2, 64, 64))
+    for logits, labels, weight in trained.training_pairs(images, masks):
+        (weight * nn.functional.cross_entropy(logits, labels)).backward()
+    optimizer.step()
+    before, norms = dict(net.encoder.state_dict()), {
+        name for name, m in net.encoder.named_modules() if isinstance(m, BATCHNORM)
+    }  # fmt: skip
+    moved = {name for name, value in trained.encoder.state_dict().items() if not torch.equal(value, before[name])}
+    parameters = {name for name, _ in net.encoder.named_parameters()}
+    of_norms = {name for name in parameters if name.rpartition(".")[0] in norms}
+    expected = of_norms if kind == "norms" else {name for name in parameters if name.endswith(".bias")}
+    assert moved <= expected
+    assert len(moved) > 0.9 * len(expected)
+    assert any(
+        not torch.equal(p, q) for p, q in zip(net.decoder.parameters(), trained.decoder.parameters(), strict=True)
+    )
+
+
+def test_a_probe_is_a_linear_head_on_kept_features(tmp_path: Path) -> None:
+    cfg = resolve(seglight.compose(*QUICK, "model=unet", "encoder=resnet18", "encoder.weights=null", "freeze=probe"))
+    run = Run.create(tmp_path / "run", cfg, [])
+    fit(run)
+    trained = [name for name, p in run.net.named_parameters() if not name.startswith("encoder.")]
+    assert trained == ["decoder.norm.weight", "decoder.norm.bias", "decoder.score.weight", "decoder.score.bias"]
+    assert run.summary["trainable_params"] == sum(p.numel() for p in run.net.decoder.parameters())
 
 
 def test_the_encoder_can_learn_slower_than_the_decoder(net: nn.Module) -> None:

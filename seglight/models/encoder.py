@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -123,6 +123,9 @@ class Encoder(nn.Module):
         self.channels: dict[int, int] = dict(zip(self.stage_strides, self.stage_channels, strict=True))
         self.offsets: dict[int, float] = dict(zip(self.stage_strides, self.stage_offsets, strict=True))
 
+    def for_decoder(self, pyramid: Literal["simple", "depths", "none"]) -> None:
+        """Which features a decoder takes of maps that are all at one stride; others are features as they are."""
+
     def keep(self, stages: Iterable[nn.Module]) -> None:
         """Takes the stages in."""
         self.stages = nn.ModuleList(stages)
@@ -130,7 +133,7 @@ class Encoder(nn.Module):
     @property
     def stride(self) -> int:
         """The deepest map's stride."""
-        return self.stage_strides[-1]
+        return max(self.channels)
 
     def forward(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> dict[int, Tensor]:
         return self.by_stride(self.maps(images, min_size, multiple))

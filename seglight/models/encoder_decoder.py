@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from seglight.models.decoders.decoder import Decoder, TrainingPair
@@ -41,6 +42,9 @@ class EncoderDecoder(nn.Module):
         self.num_classes, self.encoder = num_classes, encoder
         self.decoder = decoder(encoder=encoder, skips=skips, num_classes=num_classes)
         self.aux = aux(encoder=encoder, num_classes=num_classes) if aux else None
+        pyramid = getattr(encoder, "pyramid", None)
+        if pyramid is not None:
+            pyramid.keep(self.strides_read())
         self.held: list[nn.Module] = []
         if self.aux and type(self.decoder).training_pairs is not Decoder.training_pairs:
             raise ValueError(f"aux: decoder {type(self.decoder).__name__} trains on sampled pixels; use aux=none")
@@ -48,6 +52,18 @@ class EncoderDecoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         check_batch(images)
         return self.decoder.segment(self.encoder, images)
+
+    def strides_read(self) -> list[int]:
+        """The strides whose features reach the logits: no others are to be made, nor trained."""
+        size, device = 2 * self.encoder.stride, next(self.decoder.parameters()).device
+        features = {
+            s: torch.zeros(1, channels, size // s, size // s, device=device, requires_grad=True)
+            for s, channels in self.encoder.channels.items()
+        }
+        logits = self.decoder.eval()(features, (size, size))
+        self.decoder.train()
+        gradients = torch.autograd.grad(logits.sum(), list(features.values()), allow_unused=True)
+        return [s for s, gradient in zip(features, gradients, strict=True) if gradient is not None]
 
     def training_pairs(self, images: Tensor, masks: Tensor) -> list[TrainingPair]:
         """What the training loss is computed on: the sum of weight * loss(logits, labels)."""

@@ -7,14 +7,16 @@ import logging
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm as library
 import torch
+from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
-from seglight.models.encoder import Encoder, Normalize, Pixels
+from seglight.models.encoder import Encoder, M, Normalize, Pixels
 from seglight.models.geometry import on_meta
+from seglight.models.pyramid import STRIDES, Pyramid
 from seglight.models.weights import Weights, downloaded, read_state, trunk
 from seglight.values import whole
 
@@ -72,6 +74,29 @@ class TimmEncoder(Encoder):
         return f"encoder.name={self.name}: timm's network takes no images of {height} x {width} pixels ({reason}){hint}"
 
 
+class PlainTransformer(TimmEncoder):
+    """A transformer whose blocks all work at one stride; a pyramid makes features at strides 4 to 32 of their maps.
+
+    A stage is a block, the first one with the patch embedding. Maps are timm's own, before the last norm. The pyramid
+    belongs to no stage: it trains under every freeze policy.
+    """
+
+    def __init__(self, net: nn.Module, name: str, normalize: Normalize, multiple: int | None, width: int) -> None:
+        super().__init__(net, name, normalize, multiple)
+        self.width = width
+        self.for_decoder("simple")
+
+    def for_decoder(self, pyramid: Literal["simple", "depths", "none"]) -> None:
+        """`simple`: levels of the last block's map; `depths`: of four blocks'; `none`: the last block's map itself."""
+        stride, channels = self.stage_strides[-1], self.stage_channels
+        strides = dict.fromkeys(STRIDES, self.width) if pyramid != "none" else {stride: channels[-1]}
+        self.pyramid = Pyramid(channels, stride, self.width, pyramid == "depths") if pyramid != "none" else None
+        self.channels, self.offsets = strides, {s: (s - 1) / 2 for s in strides}
+
+    def by_stride(self, maps: Sequence[M]) -> dict[int, M]:
+        return super().by_stride(maps) if self.pyramid is None else self.pyramid(maps)
+
+
 def timm(
     name: str,
     weights: Weights = "imagenet",
@@ -79,11 +104,13 @@ def timm(
     in_channels: int = 3,
     multiple: int | None = None,
     state: Mapping[str, Tensor] | None = None,
+    pyramid_width: int = 256,
     **options: Any,
 ) -> Encoder:
     """The features of timm's network `name`; `state` is a state dict of it to use as weights.
 
     multiple: images are extended to a multiple of it (the deepest stride: many of these cut images into patches).
+    pyramid_width: channels of the features made of a plain transformer's maps (`seglight.models.pyramid`).
     options: timm's own, such as img_size or drop_path_rate.
     """
     whole("encoder.in_channels", in_channels)
@@ -94,6 +121,9 @@ def timm(
     if output_stride != 32:
         options["output_stride"] = output_stride
     options = accepted(name, options) if config.fixed_input_size else options
+    blocks = plain_blocks(name, options)
+    if blocks:
+        options.setdefault("out_indices", list(range(blocks)))
 
     def create(pretrained: bool, overlay: dict[str, Any] | None = None) -> nn.Module:
         net: nn.Module = library.create_model(
@@ -116,7 +146,21 @@ def timm(
         net = create(True, {"state_dict": given})
     else:
         net = create(False)
-    return TimmEncoder(net, name, Normalize(Pixels(config.mean, config.std), in_channels), multiple)
+    normalize = Normalize(Pixels(config.mean, config.std), in_channels)
+    if blocks:
+        return PlainTransformer(net, name, normalize, multiple, pyramid_width)
+    return TimmEncoder(net, name, normalize, multiple)
+
+
+def plain_blocks(name: str, options: dict[str, Any]) -> int:
+    """How many blocks a plain transformer has: all of its maps are at one stride; 0 for any other network."""
+    with torch.device("meta"):
+        try:
+            net: Any = library.create_model(name, features_only=True, **options)
+        except Exception:  # said where it is built
+            return 0
+    plain = isinstance(net, FeatureGetterNet) and len(set(net.feature_info.reduction())) == 1
+    return len(net.model.blocks) if plain and hasattr(net.model, "blocks") else 0
 
 
 def accepted(name: str, options: dict[str, Any]) -> dict[str, Any]:
