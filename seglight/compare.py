@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 def compare(cfg: DictConfig) -> None:
     """Prints the verdict and the table; writes compare.csv, compare.json and index.html into `out`."""
     from seglight.results import comparison
+    from seglight.results.loggers import log_to_tensorboard, log_to_wandb
     from seglight.results.terminal import print_comparison
     from seglight.values import whole
 
@@ -25,9 +26,16 @@ def compare(cfg: DictConfig) -> None:
         [str(place) for place in places], None, cfg.where, cfg.score, evaluations, cfg.resamples, cfg.seed
     )
     print_comparison(found)
-    if cfg.out:
-        found.write(made("out", Path(cfg.out)))
-        log.info("wrote: %s", cfg.out)
+    if not cfg.out:
+        if cfg.logger:
+            raise ValueError("out=null: a folder is needed for what logger= logs")
+        return
+    folder = found.write(made("out", Path(cfg.out)))
+    if "wandb" in cfg.logger:
+        log.info("Weights & Biases: %s", log_to_wandb(found, folder, cfg.logger.wandb))
+    if "tensorboard" in cfg.logger:
+        log_to_tensorboard(found, folder)
+    log.info("wrote: %s", cfg.out)
 
 
 if __name__ == "__main__":

@@ -85,3 +85,14 @@ def test_a_run_that_trained_is_compared_with_its_pictures(run_dir: Path, tmp_pat
         cells = image.cells[found.runs[0].name]
         assert sum(n for truth, seen, n in cells if truth == seen) == counts.tp[at].sum()
         assert sum(n for _, _, n in cells) == counts.gt[at].sum()
+
+
+def test_the_comparison_is_logged_where_asked(scored_run: Scored, tmp_path: Path, command: Command) -> None:
+    scored_run("sweep/a", 0.6, skips="none")
+    scored_run("sweep/b", 0.7, skips="add8")
+    loggers = ("logger=[wandb,tensorboard]", "logger.wandb.mode=offline")
+    done = command("compare", "runs=sweep", "out=page", "resamples=200", *loggers)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert list((tmp_path / "page" / "wandb").glob("offline-run-*/*.wandb"))
+    (events,) = (tmp_path / "page").glob("events.out.tfevents*")
+    assert b"On these trained networks skips=add8 scores highest" in events.read_bytes()

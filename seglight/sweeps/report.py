@@ -1,13 +1,13 @@
-"""What a sweep says when it ends: its jobs, why some failed, how to go on. The exit code is 1 where one is not done."""
+"""What a sweep says when it ends: its jobs, the verdict, why some failed. The exit code is 1 where one is not done."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
@@ -15,8 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from seglight.mistakes import shortened
 
+if TYPE_CHECKING:
+    from seglight.results.comparison import Comparison
+    from seglight.runs.run import Run
+
 WORDS = {"failed": "failed", "interrupted": "interrupted", "running": "still running", "waiting": "not started"}
 LONGEST = 160  # characters of an error: a terminal or two are so wide
+RESAMPLES = 2000  # for a first look; `python -m seglight.compare` takes more
 
 
 class SweepReport(Callback):
@@ -42,6 +47,8 @@ def print_report(folder: Path) -> int:
     table = Table(title=f"{len(runs)} jobs in {folder}")
     for column in ("job", "overrides", "status", "val/miou", "seconds"):
         table.add_column(column, justify="right" if column in ("val/miou", "seconds") else "left", overflow="fold")
+    comparison, refused = compared(runs)
+    intervals = {str(run.run.path): row["miou"] for run, row in with_intervals(comparison)}
     reasons, left = [], Counter(dict.fromkeys(WORDS.values(), 0))
     for run, overrides in zip(runs, given, strict=True):
         summary = run.summary
@@ -54,13 +61,18 @@ def print_report(folder: Path) -> int:
             run.path.name,
             " ".join(text for text in overrides.values() if text not in shared),
             status,
-            "-" if score is None or score != score else f"{score:.4f}",
+            "-" if score is None or score != score else f"{score:.4f}{within(intervals.get(str(run.path)))}",
             "-" if seconds is None else f"{seconds:.1f}",
         )
     Console().print(table)
     print(*reasons, sep="\n", end="\n" if reasons else "")
     if common := [text for text in (given[0] if runs else {}).values() if text in shared - constants(folder)]:
         print("all:", *common)
+    if comparison is not None:
+        print(*comparison.verdict, sep="\n")
+        print("A page with all of it:", shlex.join(["python", "-m", "seglight.compare", f"runs={folder}"]))
+    elif refused:
+        print("not compared:", refused)
     if counts := [(count, word) for word, count in left.items() if count]:
         (first, word), *others = counts
         told = [f"{first} of {len(runs)} jobs {word}", *(f"{count} {word}" for count, word in others)]
@@ -68,6 +80,27 @@ def print_report(folder: Path) -> int:
         print("python -m seglight.train", shlex.quote(f"resume_sweep={folder}"))
     print(f"sweep: {folder}")
     return left.total()
+
+
+def compared(runs: Sequence[Run]) -> tuple[Comparison | None, str]:
+    """The comparison of the jobs that have scores of images; where they cannot be compared, why."""
+    from seglight.results.compared import read_runs
+    from seglight.results.comparison import Comparison
+
+    try:
+        read, _ = read_runs(runs)
+        return (Comparison.of(read, resamples=RESAMPLES), "") if len(read) > 1 else (None, "")
+    except ValueError as error:
+        return None, str(error)
+
+
+def with_intervals(comparison: Comparison | None) -> Iterable[tuple[Any, Any]]:
+    return zip(comparison.runs, comparison.intervals(), strict=True) if comparison is not None else ()
+
+
+def within(score: dict[str, float] | None) -> str:
+    """The interval after a score; it covers the images alone."""
+    return f" ({score['low']:.4f} to {score['high']:.4f})" if score else ""
 
 
 def by_key(overrides: Sequence[str]) -> dict[str, str]:

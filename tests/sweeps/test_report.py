@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,26 @@ def test_the_report_shows_each_key_once_as_it_is_now_and_no_constant_of_the_stud
     assert re.search(r"1 .* trainer\.max_epochs=60 skips=add8 ", out)
     assert "resume_sweep" not in out
     assert out.splitlines()[-1] == f"sweep: {tmp_path}"
+
+
+def test_a_sweep_that_was_scored_ends_with_the_verdict_and_intervals(
+    scored_run: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (skips, skill, seed) in enumerate(
+        (("none", 0.6, 0), ("none", 0.6, 1), ("add8", 0.7, 0), ("add8", 0.7, 1))
+    ):
+        scored_run(f"sweep/{number}", skill, seed, skips=skips, summary={"val/miou": skill})
+    assert print_report(tmp_path / "sweep") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"0 .* skips=none seed=0 +│ completed +│ +0\.6000 \(0\.\d{4} to 0\.\d{4}\) +│", out)
+    assert "skips=add8 is the best of 2 cells: mIoU " in out
+    assert f"A page with all of it: python -m seglight.compare runs={tmp_path / 'sweep'}\n" in out
+
+
+def test_jobs_on_different_images_are_reported_but_not_compared(
+    scored_run: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored_run("sweep/0", seed=0)
+    scored_run("sweep/1", seed=1, images=10)
+    assert print_report(tmp_path / "sweep") == 0
+    assert "not compared: these runs were scored on different images: sweep/0 on 40 images" in capsys.readouterr().out
