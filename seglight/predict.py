@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 def predict(cfg: DictConfig) -> None:
     """Writes every input's results to `out`. ValueError at the end where some inputs could not be predicted."""
+    from seglight.config import build
     from seglight.data.progress import progress_bar
     from seglight.errors import message
     from seglight.runs.run import load_run
@@ -32,7 +33,7 @@ def predict(cfg: DictConfig) -> None:
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     out = Path(cfg.out).expanduser()
     found = items(cfg.source, out)
-    network = Network(run, cfg.device, probabilities=cfg.probabilities)
+    network = Network(run, cfg.device, cfg.probabilities, build(cfg, "tta"))
     outputs = Outputs(made("out", out), cfg.overlay, cfg.side_by_side, cfg.probabilities, safe)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]

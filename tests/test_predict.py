@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from omegaconf import DictConfig, OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from PIL import Image
 
 import seglight
+from seglight.config import conf_dir
 from seglight.predict import predict
 from tests.conftest import REPO, Command
 
@@ -20,10 +21,11 @@ RNG = np.random.default_rng(0)
 
 def settings(run: Path, source: object, out: Path, **changed: object) -> DictConfig:
     """What conf/predict.yaml and a command line make."""
-    plain: dict[str, object] = yaml.safe_load((REPO / "conf" / "predict.yaml").read_text())
-    del plain["defaults"]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("predict")
     given = {"run": str(run), "source": source if isinstance(source, int | list) else str(source), "out": str(out)}
-    return OmegaConf.create({**plain, **given, "device": "cpu", **changed})  # type: ignore[arg-type]
+    cfg.update({**given, "device": "cpu", **changed})
+    return cfg
 
 
 def image(path: Path, height: int = 40, width: int = 50) -> Path:

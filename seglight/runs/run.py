@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from seglight.data.palette import Colour
     from seglight.deploy.prediction import Prediction
+    from seglight.inference import Inference
 
 log = logging.getLogger(__name__)
 
@@ -220,8 +221,10 @@ class Run:
 
         return self.predict_batch(rgb_tensor(image)[None])[0]
 
-    def predict_batch(self, images: torch.Tensor, probabilities: bool = True) -> list[Prediction]:
-        """A prediction for each of the images [B, 3, H, W], computed where the network is."""
+    def predict_batch(
+        self, images: torch.Tensor, probabilities: bool = True, inference: Inference | None = None
+    ) -> list[Prediction]:
+        """A prediction for each of the images [B, 3, H, W], computed where the network is; `inference`: or whole."""
         import torch
 
         from seglight.deploy.prediction import Prediction
@@ -229,7 +232,7 @@ class Run:
 
         with torch.inference_mode():
             place = next(iter(self.net.parameters()), images).device
-            logits = Inference()(self.net, images.to(place))
+            logits = (inference or Inference())(self.net, images.to(place))
             masks = logits.argmax(1).to(torch.uint8).cpu().numpy()
             shares = logits.softmax(1).cpu().numpy() if probabilities else [None] * len(images)
             shown = images.round() if images.is_floating_point() else images

@@ -57,11 +57,11 @@ def in_memory(
         images = torch.from_numpy(np.stack([image for _, image in batch])).permute(0, 3, 1, 2)
         yield from zip([item for item, _ in batch], network(images), strict=True)
         return
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (torch.OutOfMemoryError, MemoryError):
         if len(batch) == 1:
             item, image = batch[0]
             size = f"{image.shape[1]} x {image.shape[0]} pixels"
-            failed(item, ValueError(f"{item.path}: {size} do not fit into memory ({str(error).splitlines()[0]})"))
+            failed(item, ValueError(f"{item.path}: {size} do not fit into memory; inference=slide needs less"))
             return
         log.info("a batch of %d does not fit into memory: one by one", len(batch))
     for one in batch:

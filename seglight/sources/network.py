@@ -9,14 +9,17 @@ from torch import Tensor
 
 from seglight.deploy.colours import Colour
 from seglight.deploy.prediction import Prediction
+from seglight.inference import Inference
 from seglight.runs.run import Run
 
 
 class Network:
     """`network(images [B, 3, H, W])`: a Prediction an image; its probabilities only where they are wanted."""
 
-    def __init__(self, run: Run, device: str = "auto", probabilities: bool = False) -> None:
-        self.run, self.probabilities = run, probabilities
+    def __init__(
+        self, run: Run, device: str = "auto", probabilities: bool = False, inference: Inference | None = None
+    ) -> None:
+        self.run, self.probabilities, self.inference = run, probabilities, inference
         self.device = chosen(device)
         run.net.to(self.device)
 
@@ -31,7 +34,7 @@ class Network:
         return self.run.palette
 
     def __call__(self, images: Tensor) -> list[Prediction]:
-        return self.run.predict_batch(images.to(self.device), self.probabilities)
+        return self.run.predict_batch(images.to(self.device), self.probabilities, self.inference)
 
 
 def chosen(device: str) -> torch.device:
