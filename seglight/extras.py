@@ -8,6 +8,8 @@ EXTRAS = {
     "segmentation_models_pytorch": "zoo",
     "tensorboard": "tensorboard",
     "wandb_workspaces": "dashboard",
+    "skimage": "instances",
+    "pycocotools": "instances",
     "av": "video",
     "rasterio": "raster",
     "plotly": "compare",

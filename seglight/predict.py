@@ -18,6 +18,7 @@ def predict(cfg: DictConfig) -> None:
     from seglight.config import build
     from seglight.data.progress import progress_bar
     from seglight.errors import message
+    from seglight.objects.numbering import Numbering
     from seglight.runs.run import load_run
     from seglight.sources.images import predictions
     from seglight.sources.listing import Item, items
@@ -33,10 +34,16 @@ def predict(cfg: DictConfig) -> None:
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     out = Path(cfg.out).expanduser()
     found = items(cfg.source, out)
-    network = Network(run, cfg.device, cfg.probabilities, build(cfg, "tta"))
-    outputs = Outputs(made("out", out), cfg.overlay, cfg.side_by_side, cfg.probabilities, safe)
+    network = Network(run, cfg.device, cfg.probabilities or cfg.instances, build(cfg, "tta"))
+    numbering = Numbering(**cfg.objects) if cfg.instances else None
+    if numbering is not None:
+        numbering.indices(run.classes, run.things)
+    wanted = cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things
+    outputs = Outputs(made("out", out), *wanted)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]
+    if len(images) < len(found) and (cfg.instances or cfg.probabilities):
+        log.warning("objects and probabilities are written of images only, not of videos and rasters")
 
     def fail(item: Item, error: Exception) -> None:
         log.error("not predicted: %s", message(error))

@@ -34,7 +34,8 @@ ALLOWED = {
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
-    "sources": "data deploy ignore inference results runs values",
+    "objects": "data deploy values",
+    "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": (
         "callbacks config data errors freeze ignore models overrides peak_memory ranks results runs task values"

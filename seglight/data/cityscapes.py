@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglight.data import instances
 from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
@@ -29,6 +30,7 @@ PALETTE = (
     (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
 )  # fmt: skip
 CLASS_TO_ID = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+WITH_OBJECTS = range(24, 34)  # label ids, caravan and trailer among them
 ID_TO_CLASS = {**dict.fromkeys(range(-1, 34), 255), 255: 255, **{i: k for k, i in enumerate(CLASS_TO_ID)}}
 SOURCE = Source(
     "https://www.cityscapes-dataset.com",
@@ -53,6 +55,7 @@ class Cityscapes(SegmentationData):
 
     classes = CLASSES
     palette = PALETTE
+    things = CLASSES[11:]
     layout = "leftImg8bit/<split>/<city>/*_leftImg8bit.png and gtFine/<split>/<city>/*_gtFine_labelIds.png"
     splits = ("train", "val", "test")
     source = SOURCE
@@ -83,6 +86,11 @@ class Cityscapes(SegmentationData):
 
     def reader(self, split: str) -> Reader:
         return FileReader(MappedLabels(ID_TO_CLASS))
+
+    def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+        assert pair.mask is not None
+        name = pair.mask.name.replace("_labelIds", "_instanceIds")
+        return instances.cityscapes(pair.mask.with_name(name), WITH_OBJECTS)
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes the palette PNG, and label ids to `cityscapes_results/` beside `folder`, as the evaluator reads."""

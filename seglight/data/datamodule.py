@@ -48,6 +48,7 @@ class SegmentationData(LightningDataModule):
     layout: ClassVar[str] = ""  # what lies under `root`, for the error when it does not
     splits: Sequence[str] = ("train", "val")  # those that the data set has
     ignore_index: int = IGNORE_INDEX
+    things: Sequence[str] = ()  # the classes whose objects are numbered one by one
     source: Source | None = None  # where `fetch` gets it
 
     def __init__(
@@ -199,6 +200,10 @@ class SegmentationData(LightningDataModule):
             pairs, reader, skip = self.listed(split), self.fast_reader(split), self.on_error == "skip"
             self._counts[split] = count_classes(pairs, reader, self.num_classes, skip)
         return self._counts[split]
+
+    def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """The true objects of an image whose class mask is `mask`: [H, W], 0 none, -1 ignored, else its number."""
+        raise ValueError(f"data={self.name} has no instance masks; voc, cityscapes and isbi2012 have")
 
     def save_prediction(self, mask: NDArray[np.uint8], name: str, folder: Path) -> Path:
         """Writes a predicted mask [H, W] of class indices as a palette PNG `<name>.png`; returns its path."""

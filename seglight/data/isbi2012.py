@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seglight.data.datamodule import SegmentationData
 from seglight.data.decode import frame_count
+from seglight.data.instances import components
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
@@ -33,6 +35,7 @@ class ISBI2012(SegmentationData):
     classes = ("membrane", "cell")
     palette = ((0, 0, 0), (255, 255, 255))
     layout = "train/image/*.png and train/label/*.png, or train-volume.tif and train-labels.tif"
+    things = ("cell",)
     splits = ("train", "val", "all", "test")
     source = SOURCE
 
@@ -58,6 +61,9 @@ class ISBI2012(SegmentationData):
 
     def reader(self, split: str) -> Reader:
         return FileReader(MappedLabels({0: 0, 255: 1}))
+
+    def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+        return components(mask == 1)
 
 
 def slices(root: Path, part: str, labelled: bool, layout: str) -> list[Pair]:

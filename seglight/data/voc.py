@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seglight.data import instances
 from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
@@ -48,6 +49,7 @@ class VOC(SegmentationData):
 
     classes = CLASSES
     palette = voc_colours(21)
+    things = CLASSES[1:]
     layout = "JPEGImages/*.jpg, SegmentationClass/*.png, ImageSets/Segmentation/*.txt (VOCdevkit/VOC<year>)"
     splits: tuple[str, ...] = ("train", "val", "trainval", "test")
 
@@ -84,3 +86,7 @@ class VOC(SegmentationData):
     def mask(self, name: str) -> Path:
         assert self.root is not None
         return self.root / "SegmentationClass" / f"{name}.png"
+
+    def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+        assert self.root is not None
+        return instances.voc(self.root / "SegmentationObject" / f"{pair.name}.png")

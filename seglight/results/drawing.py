@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from seglight.deploy.colours import Colour, overlay
 WIDTH, CAPTION, MARGIN, COLUMNS = 300, 16, 6, 3  # of a sheet
 GAP = 4  # pixels between panels
 TITLE = 14  # pixels above them
-__all__ = ["overlay", "sheet", "side_by_side"]
+__all__ = ["outlined", "overlay", "sheet", "side_by_side"]
 
 
 def side_by_side(panels: Sequence[NDArray[np.uint8]], titles: Sequence[str]) -> Image.Image:
@@ -27,6 +28,14 @@ def side_by_side(panels: Sequence[NDArray[np.uint8]], titles: Sequence[str]) -> 
         picture.paste(Image.fromarray(panel), (i * (width + GAP), TITLE))
         draw.text((i * (width + GAP) + 2, 1), title, fill="black")
     return picture
+
+
+def outlined(image: NDArray[np.uint8], ids: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image [H, W, 3] with a white line, one pixel wide, around each object of `ids` [H, W]."""
+    edge = np.zeros(ids.shape, bool)
+    edge[1:] |= ids[1:] != ids[:-1]
+    edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
+    return np.where(edge[..., None], np.uint8(255), image)
 
 
 def sheet(

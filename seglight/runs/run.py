@@ -215,6 +215,17 @@ class Run:
         own = self.summary.get("palette") or voc_colours(len(self.classes))
         return [(red, green, blue) for red, green, blue in own]
 
+    @cached_property
+    def things(self) -> tuple[str, ...]:
+        """The classes whose objects are numbered one by one, where the data set says so."""
+        from hydra.utils import get_object
+
+        try:
+            own = getattr(get_object(self.cfg.data._target_), "things", ())
+        except (ImportError, ValueError):  # a data set of another project's, which is not installed
+            own = ()
+        return tuple(name for name in own if name in self.classes)
+
     def predict(self, image: Any) -> Prediction:
         """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
         from seglight.inference import rgb_tensor

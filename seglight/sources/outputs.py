@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from seglight.deploy.prediction import Prediction
-from seglight.results.drawing import side_by_side
+from seglight.objects.numbering import Numbering
+from seglight.objects.table import csv_of
+from seglight.results.drawing import outlined, side_by_side
 from seglight.runs.atomic import written_whole
 
 QUALITY = 92  # of JPEGs
@@ -27,6 +29,8 @@ class Outputs:
     side_by_side: bool = False
     probabilities: bool = False
     safe_colours: bool = False
+    numbering: Numbering | None = None  # how objects are numbered, where that is wanted
+    things: Sequence[str] = ()  # the classes that have objects
 
     def path(self, name: str, ending: str) -> Path:
         """`folder`/`name``ending`, its folder made."""
@@ -40,12 +44,20 @@ class Outputs:
             prediction = prediction.with_safe_colours()
         with written(self.path(name, ".png")) as file:
             prediction.palette_image().save(file, "PNG")
+        shown = prediction.overlay()
+        if self.numbering is not None:
+            ids, objects = self.numbering(prediction, self.things)
+            with written(self.path(name, "_instances.png")) as file:
+                Image.fromarray(ids).save(file, "PNG")
+            with written(self.path(name, "_instances.csv")) as file:
+                file.write(csv_of(objects).encode())
+            shown = outlined(shown, ids)
         if self.overlay:
             with written(self.path(name, "_overlay.jpg")) as file:
-                Image.fromarray(prediction.overlay()).save(file, "JPEG", quality=QUALITY)
+                Image.fromarray(shown).save(file, "JPEG", quality=QUALITY)
         if self.side_by_side:
             solid = np.asarray(prediction.palette_image().convert("RGB"))
-            panels = [prediction.image, prediction.overlay(), solid]
+            panels = [prediction.image, shown, solid]
             with written(self.path(name, "_side_by_side.jpg")) as file:
                 side_by_side(panels, ("image", "overlay", "classes")).save(file, "JPEG", quality=QUALITY)
         if self.probabilities:

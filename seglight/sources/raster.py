@@ -26,7 +26,7 @@ from seglight.sources.outputs import QUALITY, Outputs, written
 from seglight.values import typed, whole
 
 STRIDE = 32  # the largest of any encoder: windows that begin at its multiples see the cells of the whole image
-CACHE_MB = 64  # of decoded blocks that GDAL keeps
+CACHE = 64 * 2**20  # bytes of decoded blocks that GDAL keeps
 BLOCK = 256  # side of a block of the written file
 SHOWN = 2048  # the longer side of the overlay
 
@@ -61,7 +61,7 @@ def predict_raster(item: Item, network: Network, outputs: Outputs, windows: Wind
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it logs, it raises too
         try:

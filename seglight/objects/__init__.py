@@ -1,0 +1,1 @@
+"""Objects: those of a class numbered in a mask, written, and scored against the true ones."""
