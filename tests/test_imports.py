@@ -34,7 +34,7 @@ ALLOWED = {
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference mistakes overrides ranks",
-    "objects": "data deploy values",
+    "objects": "data deploy runs values",
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": (
@@ -42,7 +42,8 @@ ALLOWED = {
     ),
     "sweeps": "callbacks config data errors extras mistakes ranks results runs training values",
     "evaluation": (
-        "calibration callbacks cli config data errors inference metrics overrides ranks results runs training values"
+        "calibration callbacks cli config data errors inference metrics objects overrides ranks results runs training "
+        "values"
     ),
     "tables": "config deploy mistakes models",
     "exporting": "deploy metrics models runs",

@@ -19,6 +19,8 @@ from seglight.config import build
 from seglight.evaluation.report import class_rows, scores_of, write
 from seglight.evaluation.subject import Places, check_classes, network, runs_of
 from seglight.evaluation.submission import pack, saver
+from seglight.objects.evaluation import score_objects
+from seglight.objects.numbering import Numbering
 from seglight.training.fit import build_task
 from seglight.training.trainer import build_trainer, quiet
 from seglight.values import whole
@@ -44,6 +46,9 @@ def score(cfg: DictConfig) -> None:
     inference = build(cfg, "tta")
     places = Places.of(cfg, runs, data)
     task = build_task(runs[0].cfg, data, network(runs))
+    numbering = Numbering(**cfg.objects) if cfg.instances else None
+    if numbering is not None:
+        numbering.check(data)
     made("out", places.folder)
     task.inference, task.calibration = inference, Calibration()
     task.net.to(memory_format=task.memory_format)
@@ -75,6 +80,8 @@ def score(cfg: DictConfig) -> None:
         scores = scores_of(task, counted.scores, calibration, rows)
         write(places.folder, cfg, scores | costs, rows, confusion, calibration, counted.scores)
         print_class_table(rows, task.scores)
+    if numbering is not None:
+        score_objects(task.net, inference, data, numbering, places.folder)
     if submit:
         pack(places.folder, data)
     log.info("wrote: %s", places.folder)

@@ -59,6 +59,12 @@ class Numbering:
             one_of("objects.classes", name, names)
         return [index for index, name in enumerate(names) if name in wanted and name != self.split]
 
+    def check(self, data: Any) -> None:
+        """ValueError where a data set has no such classes, or none of whose objects are known."""
+        self.indices(data.classes, data.things)
+        if not data.things:
+            raise ValueError(f"data={data.name} has no instance masks; voc, cityscapes and isbi2012 have")
+
     def __call__(self, prediction: Prediction, things: Sequence[str] = ()) -> tuple[NDArray[np.uint16], list[Object]]:
         """The number of the object at each pixel [H, W], 0 where there is none, and the objects in that order.
 

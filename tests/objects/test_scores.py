@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from seglight import compose
 from seglight.config import build
@@ -43,6 +44,12 @@ def scored(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], ignored: Any
         truth[ignored] = -1
     scores.update(ids, objects, found, truth, true)
     return scores.compute()
+
+
+def answers(mask: np.ndarray[Any, Any], classes: int = 2) -> Any:
+    """What a network would say that predicts this mask."""
+    logits = torch.eye(classes)[torch.from_numpy(mask).long()].permute(2, 0, 1)[None] * 9
+    return lambda net, images: logits
 
 
 def test_all_found_is_1_and_an_absent_class_has_no_score() -> None:
@@ -78,11 +85,8 @@ def test_what_is_found_where_the_truth_is_ignored_counts_nowhere() -> None:
 def test_real_cells_score_1_against_themselves(real_data: Path, tmp_path: Path) -> None:
     data = build(compose("data=isbi2012", "data.num_workers=0"), "data")
     del data.listed("val")[1:]
-
-    def perfect(_: torch.Tensor) -> list[Prediction]:
-        return [prediction(data.reader("val")(data.listed("val")[0])[1], data.classes)]
-
-    means = score_objects(perfect, data, Numbering(), tmp_path)
+    labels = data.reader("val")(data.listed("val")[0])[1]
+    means = score_objects(nn.Identity(), answers(labels), data, Numbering(), tmp_path)
     assert means == {name: pytest.approx(1) for name in ("ap50", "pq", "sq", "rq")}
     assert json.loads((tmp_path / "instances.json").read_text())["val/pq"] == pytest.approx(1)
     head, row = (tmp_path / "instances.csv").read_text().splitlines()
@@ -127,10 +131,10 @@ def test_vocs_objects_and_a_data_set_without_any(tmp_path: Path, monkeypatch: py
     true = data.instances(pair, data.reader("val").mask(pair))
     assert np.unique(true).tolist() == [-1, 0, 1, 2]
 
-    def one_blob(_: torch.Tensor) -> list[Prediction]:
-        return [prediction(squares((8, 0, 0, 10, 20)), data.classes)]
-
-    assert score_objects(one_blob, data, Numbering(), tmp_path)["pq"] == 0  # two cats that touch are not one
+    blob = answers(squares((8, 0, 0, 10, 20)), 21)
+    assert score_objects(nn.Identity(), blob, data, Numbering(), tmp_path)["pq"] == 0  # two cats that touch are not one
     shapes = build(compose("data=shapes", "data.num_workers=0", "data.val_images=1"), "data")
     with pytest.raises(ValueError, match="data=shapes has no instance masks; voc, cityscapes and isbi2012 have"):
-        score_objects(one_blob, shapes, Numbering(), tmp_path)
+        Numbering().check(shapes)
+    with pytest.raises(ValueError, match="data=shapes has no instance masks; voc, cityscapes and isbi2012 have"):
+        score_objects(nn.Identity(), answers(np.zeros((96, 96), np.uint8), 9), shapes, Numbering(), tmp_path)
