@@ -10,6 +10,7 @@ EXTRAS = {
     "wandb_workspaces": "dashboard",
     "skimage": "instances",
     "pycocotools": "instances",
+    "gradio": "demo",
     "av": "video",
     "rasterio": "raster",
     "plotly": "compare",

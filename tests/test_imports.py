@@ -49,6 +49,7 @@ ALLOWED = {
     "exporting": "deploy metrics models runs",
 }
 COMMANDS = ("train", "evaluate", "predict", "export", "check", "inspect", "fetch", "dashboard", "compare")
+COMMANDS = ("train", "evaluate", "predict", "demo", "check", "inspect", "fetch", "dashboard", "compare")
 
 
 @cache

@@ -99,7 +99,13 @@ class Prediction:
         colours = dict(zip(self.classes, self.palette, strict=False))
         rows = (
             f'<tr><td style="background:rgb{tuple(map(int, colours[name]))};width:1.5em;border:1px solid #888"></td>'
-            f'<td style="text-align:left">{html.escape(name)}</td><td style="text-align:right">{share:.1%}</td></tr>'
+            f'<td style="text-align:left">{html.escape(name)}</td>'
+            f'<td style="text-align:right">{percent(share)}</td></tr>'
             for name, share in self.shares.items()
         )
         return f"<table>{''.join(rows)}</table>"
+
+
+def percent(share: float) -> str:
+    """A share as people read it; what is there is never 0 %."""
+    return "&lt; 0.1%" if share < 0.0005 else f"{share:.1%}"

@@ -212,19 +212,24 @@ class Run:
         """The colour of each class: the data set's own, or VOC's."""
         from seglight.data.palette import voc_colours
 
-        own = self.summary.get("palette") or voc_colours(len(self.classes))
+        own = self.summary.get("palette") or self.of_data_set("palette")
+        if len(own) != len(self.classes):  # an earlier version's run did not keep it
+            own = voc_colours(len(self.classes))
         return [(red, green, blue) for red, green, blue in own]
 
     @cached_property
     def things(self) -> tuple[str, ...]:
         """The classes whose objects are numbered one by one, where the data set says so."""
+        return tuple(name for name in self.of_data_set("things") if name in self.classes)
+
+    def of_data_set(self, name: str) -> Any:
+        """What the data set's class says of all its images, () where it does not, or is not installed."""
         from hydra.utils import get_object
 
         try:
-            own = getattr(get_object(self.cfg.data._target_), "things", ())
-        except (ImportError, ValueError):  # a data set of another project's, which is not installed
-            own = ()
-        return tuple(name for name in own if name in self.classes)
+            return getattr(get_object(self.cfg.data._target_), name, ()) or ()
+        except (ImportError, ValueError):
+            return ()
 
     def predict(self, image: Any) -> Prediction:
         """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""

@@ -1,0 +1,164 @@
+"""`python -m seglight.demo run=DIR`: a page on which a run is tried: drop an image, see its classes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from seglight.cli import run_command
+
+PORTS = 100  # that are tried, from `port` on
+LARGEST = "64mb"  # file that may be dropped
+STYLE = """
+.gradio-container {max-width: 1200px !important; margin: auto}
+.legend table {border-collapse: collapse; width: 100%; font-size: 1rem}
+.legend td {padding: .25em .5em; border: 0 solid #8884; border-bottom-width: 1px}
+footer {display: none !important}
+"""
+
+log = logging.getLogger(__name__)
+
+
+def demo(cfg: DictConfig) -> None:
+    """Serves the page until Ctrl-C."""
+    from seglight.config import build
+    from seglight.runs.run import load_run
+    from seglight.sources.network import Network
+    from seglight.values import whole
+
+    whole("samples", cfg.samples, 0)
+    whole("port", cfg.port)
+    paths = [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
+    if not 1 <= len(paths) <= 2:
+        raise ValueError(f"run={paths}: one run, or two to see side by side, is needed")
+    inference = build(cfg, "tta")
+    runs = [load_run(path, cfg.checkpoint, cfg.trust) for path in paths]
+    networks = [Network(run, cfg.device, inference=inference) for run in runs]
+    with tempfile.TemporaryDirectory() as folder:
+        built = page(networks, samples(networks[0], cfg.samples, Path(folder)))
+        serve(built, cfg.host, cfg.port).block_thread()
+
+
+def serve(built: Any, host: str, port: int) -> Any:
+    """Starts the page's server and says where it is."""
+    import gradio
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    own = ["system-ui", "sans-serif"]  # fonts of the browser's machine, none from another server
+    theme = gradio.themes.Default(font=own, font_mono=["monospace"])
+    for free in range(port, port + PORTS):
+        try:
+            built.launch(
+                server_name=host, server_port=free, share=False, quiet=True, prevent_thread_lock=True,
+                theme=theme, css=STYLE, max_file_size=LARGEST,
+            )  # fmt: skip
+            break
+        except OSError as error:  # taken
+            if free == port + PORTS - 1:
+                raise ValueError(f"host={host} port={port}: no page can be served there ({error})") from None
+    log.info("page: http://%s:%d (Ctrl-C ends it)", host, built.server_port)
+    return built
+
+
+def page(networks: list[Any], images: list[str]) -> Any:
+    """The page of one run, or of two side by side. networks: `seglight.sources.network.Network`."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is sent anywhere
+    import gradio
+
+    from seglight.data.decode import read_image
+
+    def predict(path: str | None) -> list[Any]:
+        """A prediction for each run."""
+        if path is None:
+            return [None for _ in networks]
+        try:
+            image = read_image(Path(path))
+            return [network.run.predict_batch(tensor(image), False, network.inference)[0] for network in networks]
+        except (ValueError, OSError) as error:
+            raise gradio.Error(str(error).replace(path, Path(path).name), duration=None) from None
+        except (MemoryError, RuntimeError) as error:
+            text = f"the image cannot be predicted ({str(error).splitlines()[0]}); a smaller one may be"
+            raise gradio.Error(text, duration=None) from None
+
+    def draw(opacity: float, safe: bool, *predictions: Any) -> list[Any]:
+        """Overlay and legend of each run."""
+        shown: list[Any] = []
+        for one in predictions:
+            coloured = one.with_safe_colours() if one is not None and safe else one
+            shown += [None, ""] if coloured is None else [coloured.overlay(opacity / 100), coloured.legend_html()]
+        return shown
+
+    with gradio.Blocks(title="seglight", analytics_enabled=False) as built:
+        gradio.Markdown(
+            "# seglight\nDrop an image, or take a sample. Nothing leaves the machine that serves this page."
+        )
+        states = [gradio.State() for _ in networks]
+        with gradio.Row():
+            with gradio.Column():
+                given = gradio.Image(type="filepath", label="Image", height=320, sources=["upload", "clipboard"])
+            with gradio.Column():
+                opacity = gradio.Slider(0, 100, 55, step=1, label="Opacity of the classes, %")
+                safe = gradio.Checkbox(False, label="Colours for colour-blind people")
+                if images:
+                    gradio.Examples([[image] for image in images], given, label="Samples of the data set")
+        outputs: list[Any] = []
+        with gradio.Row():
+            for network in networks:
+                with gradio.Column(min_width=300):
+                    gradio.Markdown(f"### {title(network.run)}")
+                    buttons: Any = ["download", "fullscreen"]  # not the one that shares it
+                    outputs.append(
+                        gradio.Image(
+                            label="Classes over the image", interactive=False, buttons=buttons, elem_classes="overlay"
+                        )
+                    )
+                    outputs.append(gradio.HTML(elem_classes="legend"))
+        look = [opacity, safe, *states]
+        given.change(predict, given, states).then(draw, look, outputs)
+        opacity.release(draw, look, outputs, show_progress="hidden")
+        safe.change(draw, look, outputs, show_progress="hidden")
+    return built
+
+
+def tensor(image: Any) -> Any:
+    """An RGB array [H, W, 3] as a batch of one."""
+    import torch
+
+    return torch.from_numpy(image).permute(2, 0, 1)[None]
+
+
+def title(run: Any) -> str:
+    """A run's name, model, data and score."""
+    score = run.summary.get("val/miou")
+    name = run.cfg.get("model_name") or ""
+    return f"{run.path.name}: {name} on {run.cfg.data.name}" + ("" if score is None else f", mIoU {score:.3f}")
+
+
+def samples(network: Any, count: int, folder: Path) -> list[str]:
+    """Images of the run's data set, written to `folder`; none where this machine does not have them."""
+    from PIL import Image
+
+    from seglight.config import build
+
+    if count == 0:
+        return []
+    try:
+        data = build(network.run.cfg, "data")
+        pairs = data.listed(data.split)
+        reader, paths = data.reader(data.split), []
+        for pair in pairs[:: max(1, len(pairs) // count)][:count]:
+            paths.append(str(folder / f"{Path(pair.name).name}.png"))
+            Image.fromarray(reader(pair)[0]).save(paths[-1])
+    except (ValueError, OSError, AttributeError) as error:
+        log.warning("no samples of the data set: %s", error)
+        return []
+    return paths
+
+
+if __name__ == "__main__":
+    run_command("demo", demo)
