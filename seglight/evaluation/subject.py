@@ -20,7 +20,8 @@ from seglight.values import one_of, typed
 SHOWN = 6  # class names in a message
 USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
 WRITTEN = (
-    "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "instances.json", "instances.csv", "calibration.csv", "calibration.png",
+    "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
+    "instances.json", "instances.csv",
     "images.csv", "predictions", "worst", "results", "cityscapes_results",
 )  # fmt: skip
 
