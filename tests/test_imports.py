@@ -48,8 +48,7 @@ ALLOWED = {
     "tables": "config deploy mistakes models",
     "exporting": "deploy metrics models runs",
 }
-COMMANDS = ("train", "evaluate", "predict", "export", "check", "inspect", "fetch", "dashboard", "compare")
-COMMANDS = ("train", "evaluate", "predict", "demo", "check", "inspect", "fetch", "dashboard", "compare")
+COMMANDS = ("train", "evaluate", "predict", "export", "demo", "check", "inspect", "fetch", "dashboard", "compare")
 
 
 @cache
