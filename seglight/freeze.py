@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from seglight.low_rank import KINDS, LowRank, adapt
 from seglight.values import number, one_of, whole
 
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # normalisation layers with something to train or to count
@@ -59,7 +60,8 @@ class FreezePolicy:
     norms: normalisation layers keep their statistics, scale and shift, in the `encoder` or in the whole `net`.
     head_only: only the score layers train (Long et al. 2015, Table 2, FCN-32s-fixed).
     last: how many encoder stages nearest the decoder train, in place of `n`.
-    tuned: what trains in frozen stages all the same: their `biases`, or scale and shift of their `norms`.
+    tuned: what trains in frozen stages all the same: their `biases`, scale and shift of their `norms`, or `adapters`.
+    adapters: low-rank ones that the encoder's layers get (`seglight.low_rank.adapt`).
 
     Raises ValueError where a number is not what its key takes.
     """
@@ -72,7 +74,8 @@ class FreezePolicy:
     norms: Literal["encoder", "net"] | None = None
     head_only: bool = False
     last: int | None = None
-    tuned: Literal["biases", "norms"] | None = None
+    tuned: Literal["biases", "norms", "adapters"] | None = None
+    adapters: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         whole("freeze.n", self.n, -1, "stages", " (-1: all)")
@@ -121,8 +124,19 @@ class FreezePolicy:
             frozen += [m for m in self.normalised(net).modules() if isinstance(m, NORMS)]
         return frozen
 
+    def prepare(self, net: nn.Module) -> nn.Module:
+        """The network with what the policy adds to it, before anything of it is trained or loaded."""
+        if self.adapters:
+            stages = [part.module for part in parts(net) if part.depth > 0]
+            if not stages:
+                raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages")
+            adapt(stages, **self.adapters)
+        return net
+
     def tuned_in(self, module: nn.Module) -> list[nn.Parameter]:
         """The parameters of a frozen module that train all the same."""
+        if self.tuned == "adapters":
+            return [p for m in module.modules() if isinstance(m, LowRank) for p in m.parameters()]
         if self.tuned == "biases":
             return [p for name, p in module.named_parameters() if name.split(".")[-1] == "bias"]
         owners = [m for m in module.modules() if isinstance(m, NORMS)] if self.tuned == "norms" else []
@@ -151,8 +165,17 @@ class FreezePolicy:
             parameter.requires_grad_(trains)
             if not trains:
                 parameter.grad = None  # or the optimizer would step it once more
-        hold_eval(net, frozen)
+        hold_eval(net, self.held(frozen))
         return changed
+
+    def held(self, frozen: list[nn.Module]) -> list[nn.Module]:
+        """The modules to hold in eval mode: the frozen ones, without what adapters there are."""
+        adapters = [a for module in frozen for a in module.modules() if isinstance(a, LowRank)]
+        if not adapters:
+            return frozen
+        inside = {id(m) for adapter in adapters for m in adapter.modules()}
+        alone = [m for module in frozen for m in module.modules() if id(m) not in inside]
+        return [m for m in alone if not any(isinstance(c, LowRank) for c in m.modules())]
 
 
 # The options of `freeze`: each takes the keys that it reads, and no others.
@@ -186,6 +209,24 @@ def bitfit(name: str = "bitfit") -> FreezePolicy:
 def norm_affine(name: str = "norm_affine") -> FreezePolicy:
     """Of the encoder only scale and shift of the norms train, their statistics held (Frankle et al. 2021)."""
     return FreezePolicy(name, n=-1, tuned="norms")
+
+
+def lora(
+    rank: int = 8,
+    alpha: float = 16.0,
+    dropout: float = 0.0,
+    layers: Sequence[Literal["linear", "conv"]] | None = None,
+    name: str = "lora",
+) -> FreezePolicy:
+    """Of the encoder only low-rank adapters train (Hu et al. 2022), of its linear layers or, without any, its convs."""
+    whole("freeze.rank", rank)
+    number("freeze.alpha", alpha, above=True)
+    number("freeze.dropout", dropout, 0, 1, below=True)
+    for kind in layers or ():
+        one_of("freeze.layers", kind, KINDS)
+    return FreezePolicy(
+        name, n=-1, tuned="adapters", adapters={"rank": rank, "alpha": alpha, "dropout": dropout, "kinds": layers}
+    )
 
 
 def norms(norms: Literal["encoder", "net"] = "net", name: str = "norms") -> FreezePolicy:

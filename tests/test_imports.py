@@ -23,7 +23,8 @@ ALLOWED = {
     "extras": "",
     "overrides": "",
     "mistakes": "values",
-    "freeze": "values",
+    "low_rank": "values",
+    "freeze": "low_rank values",
     "schedule": "values",
     "config": "extras mistakes overrides",
     "results": "config data deploy ignore runs values",
@@ -33,7 +34,7 @@ ALLOWED = {
     "cli": "config errors mistakes overrides",
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
-    "runs": "config data deploy errors inference mistakes overrides ranks",
+    "runs": "config data deploy errors inference low_rank mistakes overrides ranks",
     "objects": "data deploy runs values",
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",

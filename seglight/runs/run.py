@@ -182,12 +182,15 @@ class Run:
 
     @cached_property
     def net(self) -> nn.Module:
-        """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]."""
+        """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]; adapters merged."""
         import torch
+
+        from seglight.low_rank import merge
 
         with torch.inference_mode(False):  # or a network first asked for in inference mode could never train
             net = self.untrained_net()
             net.load_state_dict(self.weights())
+            merge(net)
         return net.eval()
 
     def untrained_net(self) -> nn.Module:

@@ -82,7 +82,7 @@ def build_net(run: Run) -> nn.Module:
     net: nn.Module = build(run.cfg, "net")
     if run.cfg.init_from:
         initialise(net, run.cfg)
-    return net
+    return build(run.cfg, "freeze").prepare(net)  # type: ignore[no-any-return]
 
 
 def last_checkpoint(run: Run) -> Path | None:
@@ -94,7 +94,7 @@ def last_checkpoint(run: Run) -> Path | None:
 def initialise(net: nn.Module, cfg: DictConfig) -> None:
     """Starts from another run's weights or a file of published ones (`init_from`, `init_source`)."""
     path = Path(cfg.init_from)
-    state = find_run(path).weights() if path.is_dir() else read_checkpoint(path)
+    state = find_run(path).net.state_dict() if path.is_dir() else read_checkpoint(path)
     if cfg.get("init_source"):
         from seglight.models import published
 
