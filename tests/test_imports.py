@@ -49,7 +49,19 @@ ALLOWED = {
     "tables": "config deploy mistakes models",
     "exporting": "deploy metrics models runs",
 }
-COMMANDS = ("train", "evaluate", "predict", "export", "demo", "check", "inspect", "fetch", "dashboard", "compare")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "demo",
+    "check",
+    "inspect",
+    "fetch",
+    "dashboard",
+    "compare",
+    "verify",
+)
 
 
 @cache

@@ -16,6 +16,7 @@ import torch
 import seglight
 from seglight.callbacks.best import Best
 from seglight.callbacks.resumable import Resumable
+from seglight.data.fingerprint import fingerprints
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.runs.run import Run
 
@@ -98,6 +99,7 @@ def facts(task: Any, trainer: L.Trainer) -> dict[str, Any]:
         "trainable_params": sum(p.numel() for p in task.net.parameters() if p.requires_grad),
         "classes": list(task.metrics.classes),
         "palette": [list(map(int, colour)) for colour in getattr(data, "palette", None) or ()],
+        "data_hash": fingerprints(trainer.datamodule),  # type: ignore[attr-defined]
         "freeze": task.policy.name,
         "seed": task.seed,
         "device": device_name(trainer.strategy.root_device),

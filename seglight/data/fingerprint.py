@@ -1,0 +1,49 @@
+"""A short hash of a split's files: it tells whether a data set is still the one that a run was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from seglight.data.pair import Pair
+
+TAIL = 4096  # bytes of a file's end: where compressed images differ, whatever was changed in them
+
+
+def fingerprints(data: Any) -> dict[str, str]:
+    """The hash of each split that training uses; none of data that lists no files (drawn, streamed, foreign)."""
+    listed = getattr(data, "listed", None)
+    if listed is None:
+        return {}
+    splits = dict.fromkeys((data.train_split, data.split))
+    return {str(split): hashed for split in splits if (hashed := fingerprint(listed(split)))}
+
+
+def fingerprint(pairs: Sequence[Pair]) -> str:
+    """Of names, sizes and ends of all images and masks, in their order; empty where no file is there."""
+    files = [path for pair in pairs for path in (pair.image, pair.mask) if path is not None]
+    with ThreadPoolExecutor(16) as pool:
+        ends = list(pool.map(end_of, files))
+    if not any(ends):
+        return ""
+    hashed = hashlib.blake2b(digest_size=16)
+    for pair in pairs:
+        hashed.update(f"{pair.name}\0{pair.frame}\0".encode())
+    for end in ends:
+        hashed.update(end)
+    return hashed.hexdigest()
+
+
+def end_of(path: Path) -> bytes:
+    """A file's size and its last bytes; nothing where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - TAIL))
+            return size.to_bytes(8, "little") + file.read()
+    except OSError:
+        return b""
