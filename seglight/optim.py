@@ -20,8 +20,9 @@ class Recipe:
     """`lr` and `weight_decay`, and how the encoder, biases, norms and the auxiliary head depart from them.
 
     optimizer: a torch optimizer without its parameters (`_partial_: true` in a config).
-    encoder_lr, bias_lr, aux_lr: factors on `lr`. decay_biases, decay_norms: whether weight decay acts on those. fused:
-    one pass over all parameters, where the optimizer has that; on a CPU torch would take them one by one.
+    encoder_lr, bias_lr, aux_lr: factors on `lr`. layer_decay: one more for each encoder stage towards the input.
+    decay_biases, decay_norms: whether weight decay acts on those. fused: one pass over all parameters, where the
+    optimizer has that; on a CPU torch would take them one by one.
     """
 
     optimizer: Callable[..., Optimizer]
@@ -33,10 +34,12 @@ class Recipe:
     decay_norms: bool = True
     fused: bool = True
     encoder_lr: float = 1.0
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("lr", "weight_decay", "encoder_lr", "bias_lr", "aux_lr"):
             number(f"optim.{name}", getattr(self, name))
+        number("optim.layer_decay", self.layer_decay, 0, 1, above=True)
         for name in ("decay_biases", "decay_norms", "fused"):
             one_of(f"optim.{name}", getattr(self, name), (True, False))
 
@@ -52,7 +55,7 @@ class Recipe:
         """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
         for part in parts(net):
             factors = {"encoder": self.encoder_lr, "aux": self.aux_lr}
-            scale = policy.lr_scale(part) * factors.get(part.name.split(".")[0], 1.0)
+            scale = policy.lr_scale(part) * factors.get(part.name.split(".")[0], 1.0) * self.layer_decay**part.depth
             for kind, parameters in by_kind(part.module).items():
                 decays = {"biases": self.decay_biases, "norms": self.decay_norms}.get(kind, True)
                 yield {

@@ -212,6 +212,15 @@ def test_the_encoder_can_learn_slower_than_the_decoder(net: nn.Module) -> None:
     assert rates["decoder.weights"] == 1.0
 
 
+def test_each_block_of_a_transformer_learns_slower_than_the_next() -> None:
+    cfg = seglight.compose("encoder=vit_small", "encoder.weights=null", "+encoder.depth=4", "optim=vit", "data=shapes")
+    groups = build(cfg, "optim")(seglight.build_model(cfg), policy("none")).param_groups
+    rates = {group["name"]: group["lr"] for group in groups}
+    blocks = [rates[f"encoder.{block}.weights"] for block in range(4)]
+    assert blocks == pytest.approx([1e-4 * 0.75 ** (4 - block) for block in range(4)])
+    assert rates["pyramid.weights"] == rates["decoder.weights"] == 1e-3
+
+
 def test_more_stages_than_there_are_is_refused(net: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"freeze\.n=9: this encoder has 5 stages"):
         policy("stages", "freeze.n=9").frozen(net, 0)
