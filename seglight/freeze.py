@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from seglight.low_rank import KINDS, LowRank, adapt
+from seglight.low_rank import LowRank, adapt, check
 from seglight.values import number, one_of, whole
 
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # normalisation layers with something to train or to count
@@ -219,11 +219,7 @@ def lora(
     name: str = "lora",
 ) -> FreezePolicy:
     """Of the encoder only low-rank adapters train (Hu et al. 2022), of its linear layers or, without any, its convs."""
-    whole("freeze.rank", rank)
-    number("freeze.alpha", alpha, above=True)
-    number("freeze.dropout", dropout, 0, 1, below=True)
-    for kind in layers or ():
-        one_of("freeze.layers", kind, KINDS)
+    check(rank, alpha, dropout, layers)
     return FreezePolicy(
         name, n=-1, tuned="adapters", adapters={"rank": rank, "alpha": alpha, "dropout": dropout, "kinds": layers}
     )

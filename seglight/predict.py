@@ -33,13 +33,13 @@ def predict(cfg: DictConfig) -> None:
     windows = Windows(cfg.window, cfg.margin, cfg.bands, cfg.value_range)
     run = load_run(cfg.run, cfg.checkpoint, cfg.trust)
     out = Path(cfg.out).expanduser()
-    found = items(cfg.source, out)
     network = Network(run, cfg.device, cfg.probabilities or cfg.instances, build(cfg, "tta"))
     numbering = Numbering(**cfg.objects) if cfg.instances else None
     if numbering is not None:
         numbering.indices(run.classes, run.things)
-    wanted = cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things
-    outputs = Outputs(made("out", out), *wanted)
+    outputs = Outputs(out, cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things)
+    found = items(cfg.source, out, outputs.endings)
+    made("out", out)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]
     if len(images) < len(found) and (cfg.instances or cfg.probabilities):
@@ -51,7 +51,10 @@ def predict(cfg: DictConfig) -> None:
 
     with progress_bar("images", len(images)) if images else nullcontext(int) as advance:
         for item, prediction in predictions(images, network, batch_size, fail):
-            outputs.write(prediction, item.name)
+            try:
+                outputs.write(prediction, item.name)
+            except ValueError as error:
+                fail(item, ValueError(f"{item.path}: {error}"))
             advance()
     for item in (item for item in found if item.kind != "image"):
         try:

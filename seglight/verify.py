@@ -29,8 +29,14 @@ def verify(cfg: DictConfig) -> None:
                 "was trained on; nothing was trained"
             )
     out, failed = made("out", Path(cfg.out)), []
-    for run in picked:
-        again = train_again(run, out / run.path.name, cfg.trust)
+    names = [run.path.name for run in picked]
+    if len(set(names)) < len(names):  # of several sweeps
+        names = [f"{run.path.resolve().parent.name}_{run.path.name}" for run in picked]
+    targets = [out / name for name in names]
+    if taken := next((target for target in targets if target.exists()), None):
+        raise ValueError(f"out={cfg.out}: {taken.name} is there from an earlier call; choose another folder")
+    for run, target in zip(picked, targets, strict=True):
+        again = train_again(run, target, cfg.trust)
         came_out, words = judged(run, again, runs)
         log.info("%s %s", run.path, words)
         failed += [] if came_out else [str(run.path)]

@@ -34,7 +34,7 @@ ALLOWED = {
     "cli": "config errors mistakes overrides",
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
-    "runs": "config data deploy errors inference low_rank mistakes overrides ranks",
+    "runs": "config data deploy errors inference low_rank mistakes overrides ranks values",
     "objects": "data deploy runs values",
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",

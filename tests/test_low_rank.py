@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from seglight.runs.run import Run
 from seglight.training.fit import fit
 from tests.conftest import new_run
 
+ADAPTER = re.compile(r"\.parametrizations\.weight\.0\.[ab]$")
 VIT = [
     "model=unet", "encoder=timm", "encoder.name=vit_tiny_patch16_224", "+encoder.depth=4", "+encoder.embed_dim=32",
     "+encoder.num_heads=2", "freeze=lora",
@@ -33,7 +35,7 @@ def test_adapters_add_nothing_at_first_and_merge_to_the_same_function() -> None:
     assert torch.equal(layers(x), before[0])
     assert torch.equal(linear(y), before[1])
     for adapter in [m for net in (layers, linear) for m in net.modules() if isinstance(m, LowRank)]:
-        nn.init.normal_(adapter.b.weight)
+        nn.init.normal_(adapter.b)
     after = layers(x), linear(y)
     assert not torch.allclose(after[0], before[0])
     names = [list(net.state_dict()) for net in (layers, linear)]
@@ -41,8 +43,8 @@ def test_adapters_add_nothing_at_first_and_merge_to_the_same_function() -> None:
         merge(module)
     torch.testing.assert_close(layers(x), after[0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(linear(y), after[1], rtol=1e-5, atol=1e-5)
-    assert all("lora" in "".join(keys) for keys in names)
-    assert not any("lora" in key for net in (layers, linear) for key in net.state_dict())
+    assert all("parametrizations" in "".join(keys) for keys in names)
+    assert not any("parametrizations" in key for net in (layers, linear) for key in net.state_dict())
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +59,17 @@ def test_of_the_encoder_adapters_alone_train(run: Run) -> None:
     net = seglight.build_model(run.cfg)
     build(run.cfg, "freeze").apply(net, 0)
     trained = {name for name, p in net.encoder.named_parameters() if p.requires_grad and "pyramid" not in name}
-    assert trained == {name for name, _ in net.encoder.named_parameters() if ".lora." in name}
+    assert trained == {name for name, _ in net.encoder.named_parameters() if ADAPTER.search(name)}
     assert len(trained) == 4 * 4 * 2  # four blocks of qkv, proj and two layers of an MLP, two matrices each
     assert run.summary["trainable_params"] == sum(p.numel() for p in net.parameters() if p.requires_grad)
-    dropouts = [m.dropout for m in net.train().modules() if isinstance(m, LowRank)]
-    assert all(dropout.training for dropout in dropouts)
+    assert all(m.training for m in net.train().modules() if isinstance(m, LowRank))
 
 
 def test_what_is_frozen_stays_bit_for_bit_and_the_adapters_move(run: Run, tmp_path: Path) -> None:
     other = new_run(tmp_path / "run", *VIT, "freeze.dropout=0.1", "optim.lr=0.001", "trainer.max_epochs=2")
     fit(other)  # from the same first weights, as the seed is the same
     ours, theirs = run.weights("last"), other.weights("last")
-    adapters = [name for name in ours if ".lora." in name]
+    adapters = [name for name in ours if ADAPTER.search(name)]
     frozen = [n for n in ours if n.startswith("encoder.") and "pyramid" not in n and n not in adapters]
     assert all(torch.equal(ours[name], theirs[name]) for name in frozen)
     assert not any(torch.equal(ours[name], theirs[name]) for name in adapters)
@@ -80,7 +81,29 @@ def test_a_finished_runs_network_is_merged_and_predicts_as_the_adapted_one(run: 
     images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():
         torch.testing.assert_close(run.net(images), adapted.eval()(images), rtol=1e-4, atol=1e-4)
-    assert not any("lora" in name for name in run.net.state_dict())
+    assert not any("parametrizations" in name for name in run.net.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("resnetv2_50x1_bit", []),  # standardises the weights of its convolutions
+        ("swinv2_cr_tiny_224", ["encoder.multiple=224"]),
+        ("swinv2_tiny_window8_256", ["encoder.multiple=256"]),  # its attention goes round the layer's forward
+    ],
+)
+def test_adapters_train_and_merge_whatever_a_network_does_with_its_weights(name: str, more: list[str]) -> None:
+    cfg = seglight.compose("encoder=timm", f"encoder.name={name}", *more, "encoder.weights=null", "freeze=lora")
+    torch.manual_seed(0)
+    net = seglight.build_model(cfg).eval()
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    for adapter in [m for m in net.modules() if isinstance(m, LowRank)]:
+        nn.init.normal_(adapter.b, std=0.1)
+    logits = net(images)
+    logits.sum().backward()
+    assert all(p.grad is not None for m in net.modules() if isinstance(m, LowRank) for p in m.parameters())
+    merge(net)
+    torch.testing.assert_close(net(images), logits, rtol=1e-3, atol=1e-4 * float(logits.detach().std()))
 
 
 def test_a_convolutional_encoder_gets_adapters_too() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from seglight.data.pair import Pair
 
-TAIL = 4096  # bytes of a file's end: where compressed images differ, whatever was changed in them
+PIECES, PIECE = 16, 4096  # of a larger file: pieces of so many bytes, evenly spread; a smaller one is read whole
 
 
 def fingerprints(data: Any) -> dict[str, str]:
@@ -24,7 +24,7 @@ def fingerprints(data: Any) -> dict[str, str]:
 
 
 def fingerprint(pairs: Sequence[Pair]) -> str:
-    """Of names, sizes and ends of all images and masks, in their order; empty where no file is there."""
+    """Of names, sizes and bytes of all images and masks, in their order; empty where no file is there."""
     files = [path for pair in pairs for path in (pair.image, pair.mask) if path is not None]
     with ThreadPoolExecutor(16) as pool:
         ends = list(pool.map(end_of, files))
@@ -39,11 +39,20 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
 
 
 def end_of(path: Path) -> bytes:
-    """A file's size and its last bytes; nothing where there is no such file."""
+    """A file's size and bytes of it, the last ones among them; nothing where there is no such file.
+
+    A compressed image differs to its end wherever it was changed. A large uncompressed one is read in pieces: a change
+    between two of them is not seen.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - TAIL))
-            return size.to_bytes(8, "little") + file.read()
+            if size <= PIECES * PIECE:
+                return size.to_bytes(8, "little") + file.read()
+            found = size.to_bytes(8, "little")
+            for number in range(PIECES):
+                file.seek((size - PIECE) * number // (PIECES - 1))
+                found += file.read(PIECE)
+            return found
     except OSError:
         return b""

@@ -30,7 +30,8 @@ class Predictor:
         self.path = Path(path)
         self.runtime = open_runtime(path, threads)
         self.about = About.read(self.runtime.text, self.path)
-        self.tile, self.overlap = tile, (tile or 0) // 4 if overlap is None else overlap
+        wanted = (tile or 0) // 4 if overlap is None else overlap
+        self.tile, self.overlap = tile, 0 if tile is None else wanted
         if tile is not None and not 0 <= self.overlap < tile:
             raise ValueError(f"tile={tile}, overlap={self.overlap}: an overlap from 0 and below the tile is needed")
 

@@ -78,6 +78,9 @@ class Places:
         ValueError where an ensemble has none, and where a name or a link leads out of the folder.
         """
         named = ["_".join(checkpoints(cfg)), cfg.axes.inference, cfg.axes.tta]
+        own = runs[0].cfg.get("boundary_width")
+        if cfg.boundary_width is not None and cfg.boundary_width != own:
+            named.append(f"boundary{cfg.boundary_width:g}")
         split = "_".join([str(data.split), *(name for name in named if name not in USUAL)])
         if cfg.out is not None:
             base = Path(cfg.out)

@@ -271,9 +271,11 @@ def read_yaml(path: Path) -> Any:
 def load_run(path: str | Path, checkpoint: str = "best", trust: bool = False) -> Run:
     """A run to build from, somebody else's too: its config may name only what seglight's own configs do, or `trust`."""
     from seglight.runs.trust import check_targets
+    from seglight.values import one_of
 
     if not isinstance(path, str | Path):
         raise TypeError(f"load_run({path!r}): the path of a run's folder is needed")
+    one_of("checkpoint", checkpoint, ("best", "last"))
     run = find_run(path, checkpoint)
     if not trust:
         check_targets(run.cfg, run.path / "config.yaml")

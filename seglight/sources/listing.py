@@ -33,9 +33,10 @@ class Item:
     frame: int = 0  # of a TIFF stack
 
 
-def items(source: Any, out: Path) -> list[Item]:
+def items(source: Any, out: Path, endings: Sequence[str] = (".png",)) -> list[Item]:
     """What a source holds, in a fixed order. `source`: a file, folder, glob, list file, camera number, or several.
 
+    endings: of the files that are written for each, after its name.
     Hidden files are left out, and what lies in `out`. FileNotFoundError and ValueError say why there is nothing, or
     which results would overwrite a file.
     """
@@ -49,7 +50,7 @@ def items(source: Any, out: Path) -> list[Item]:
         raise FileNotFoundError(f"source={shown(source)}: no images or videos there; {expected()}")
     listed = [page for path, base in found.items() for page in pages(path, base)]
     named = apart(listed)
-    refuse_overwriting(named, out)
+    refuse_overwriting(named, out, endings)
     return named
 
 
@@ -86,7 +87,8 @@ def in_list(path: Path) -> tuple[list[Path], Path]:
     """The files that a list names, one a line: from the list's folder, else from the working directory."""
     listed = [Path(line).expanduser() for line in read_ids(path)]
     there = [path.parent / entry if (path.parent / entry).exists() else entry for entry in listed]
-    return there, Path(os.path.commonpath([file.absolute().parent for file in there]))
+    plain = [Path(os.path.abspath(entry)) for entry in there]  # a name with .. would lead out of `out`
+    return plain, Path(os.path.commonpath([file.parent for file in plain]))
 
 
 def pages(path: Path, base: Path) -> list[Item]:
@@ -134,13 +136,17 @@ def apart(listed: Sequence[Item]) -> list[Item]:
     return [Item(item.path, name, item.kind, item.frame) for item, name in zip(listed, names, strict=True)]
 
 
-def refuse_overwriting(named: Sequence[Item], out: Path) -> None:
-    """ValueError where a result would take the place of an input."""
-    inputs = {item.path.resolve() for item in named}
+def refuse_overwriting(named: Sequence[Item], out: Path, endings: Sequence[str]) -> None:
+    """ValueError where a result would take the place of an input, or of another result."""
+    inputs, written = {item.path.resolve() for item in named}, dict[Path, Item]()
     for item in named:
-        for ending in (".png", ".tif", "_overlay.jpg", "_side_by_side.jpg", "_overlay.mp4"):
-            if (out / f"{item.name}{ending}").resolve() in inputs:
+        for ending in endings:
+            target = (out / f"{item.name}{ending}").resolve()
+            if target in inputs:
                 raise ValueError(f"out={out}: {item.name}{ending} is an input there; choose another folder")
+            other = written.setdefault(target, item)
+            if other is not item:
+                raise ValueError(f"{other.path} and {item.path} would both write {target.name}: predict them apart")
 
 
 def expected() -> str:

@@ -32,6 +32,16 @@ class Outputs:
     numbering: Numbering | None = None  # how objects are numbered, where that is wanted
     things: Sequence[str] = ()  # the classes that have objects
 
+    @property
+    def endings(self) -> list[str]:
+        """What follows an input's name in the names of the files that are written for it."""
+        wanted = {
+            ".png": True, ".tif": True, "_overlay.mp4": True, "_overlay.jpg": self.overlay,
+            "_side_by_side.jpg": self.side_by_side, "_probabilities.npy": self.probabilities,
+            "_instances.png": self.numbering is not None, "_instances.csv": self.numbering is not None,
+        }  # fmt: skip
+        return [ending for ending, written in wanted.items() if written]
+
     def path(self, name: str, ending: str) -> Path:
         """`folder`/`name``ending`, its folder made."""
         path = self.folder / f"{name}{ending}"

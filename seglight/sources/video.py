@@ -44,7 +44,7 @@ def predict_video(item: Item, network: Network, outputs: Outputs, batch_size: in
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"{item.path}: cannot be read as a video ({error}); truncated or another format?") from None
     with source:
-        reader = FrameReader(source, stream)
+        reader = FrameReader(source, stream, item.kind == "camera")
         target = outputs.path(item.name, "_overlay.mp4")
         with whole_path(target) as partial:
             write_overlay(reader, partial, network, outputs, batch_size, item.name, frames)
@@ -62,8 +62,8 @@ def predict_video(item: Item, network: Network, outputs: Outputs, batch_size: in
 class FrameReader:
     """A video's frames as RGB arrays with their times; remembers where they stopped."""
 
-    def __init__(self, source: Any, stream: Any) -> None:
-        self.source, self.stream = source, stream
+    def __init__(self, source: Any, stream: Any, camera: bool = False) -> None:
+        self.source, self.stream, self.camera = source, stream, camera
         stream.thread_type = "AUTO"
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or RATE)
         self.expected = int(stream.frames) or announced(source, stream, self.rate)
@@ -131,7 +131,7 @@ def write_overlay(
 def in_batches(reader: FrameReader, size: int) -> Iterator[list[tuple[NDArray[np.uint8], Fraction]]]:
     """Frames by so many; Ctrl-C ends the recording of a camera, and what was seen is written."""
     batch: list[tuple[NDArray[np.uint8], Fraction]] = []
-    camera = not reader.expected
+    camera = reader.camera
     with suppress(KeyboardInterrupt) if camera else nullcontext():
         for frame in reader:
             batch.append(frame)

@@ -15,7 +15,8 @@ import sys
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seglight.config import build
+from seglight.callbacks.freezing import Freezing
+from seglight.config import build, build_model
 from seglight.data.memory import available_memory
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.ranks.devices import local_ranks
@@ -92,11 +93,11 @@ def step_memory(cfg: DictConfig, images: int, on_gpu: bool) -> tuple[int, int]:
     prepare_process(cfg)
     data = build(cfg, "data")
     data.setup("fit")
-    task = build_task(cfg, data, build(cfg, "net"))
+    task = build_task(cfg, data, build_model(cfg))
     prepare_task(task, data, cfg)
     reset_peak_memory()
     loader = data.train_dataloader()
-    build_trainer(cfg, None, []).fit(task, loader)
+    build_trainer(cfg, None, [Freezing()]).fit(task, loader)
     peak = peak_memory(on_gpu)
     del task
     gc.collect()

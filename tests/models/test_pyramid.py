@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import timm
 import torch
@@ -80,6 +82,46 @@ def test_a_level_lies_where_its_stride_says(stride: float, wanted: int, cells: i
     assert len(level) * wanted >= cells * stride
     inside = expected <= centres[-1]
     torch.testing.assert_close(level[inside], expected[inside])
+
+
+@pytest.mark.parametrize("decoder", ["segformer", "upernet", "dpt"])
+@pytest.mark.parametrize("encoder", ["alexnet", "caffenet", "resnet18", "vgg11"])
+@pytest.mark.parametrize("size", [(75, 101), (224, 224)])
+def test_levels_of_any_encoder_fill_the_image(decoder: str, encoder: str, size: tuple[int, int]) -> None:
+    for skips in ("none", "concat"):
+        with torch.device("meta"):
+            net = built(f"encoder={encoder}", "encoder.weights=null", f"decoder={decoder}", f"skips={skips}")
+            assert net(torch.empty(1, 3, *size)).shape == (1, 9, *size)
+
+
+@pytest.mark.parametrize("decoder", ["segformer", "upernet", "dpt"])
+def test_levels_lie_on_the_image_by_their_offsets(decoder: str) -> None:
+    """A bright column in the finest map is a bright column of the logits at that map's offset."""
+    net = built("encoder=caffenet", "encoder.weights=null", f"decoder={decoder}", "skips=concat").decoder
+    finest = net.strides[-1]
+    maps = [torch.zeros(1, 1, 8 * finest // s, 8 * finest // s) for s in net.strides]
+    ramp = torch.arange(8.0).expand(1, 1, 8, 8)
+    net.fused, net.score = lambda features: features[-1], nn.Identity()  # type: ignore[method-assign,assignment]
+    out = net(dict(zip(net.strides, [*maps[:-1], ramp], strict=True)), (9 * finest, 9 * finest))[0, 0, 0]
+    offset = net.corners[finest] + (finest - 1) / 2
+    for cell in range(1, 7):
+        centre = offset + cell * finest
+        if 1 <= centre < len(out) - 1:
+            between = (out[math.floor(centre)] + out[math.ceil(centre)]) / 2
+            assert float(between) == pytest.approx(cell, abs=1.0 / finest)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["decoder=linear", "skips=add8"], "skips=add8: decoder=linear takes no skip connections"),
+        (["decoder=segformer", "skips=add8_scaled"], "decoder=segformer takes maps as they are"),
+        (["decoder=dpt", "skips=concat", "encoder=unet_valid"], "encoder=.* has maps without the image's border"),
+    ],
+)
+def test_what_a_decoder_would_ignore_is_refused(options: list[str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        built("encoder=resnet18", "encoder.weights=null", *options) if "encoder" not in options[-1] else built(*options)
 
 
 @pytest.mark.parametrize("decoder", ["segformer", "upernet", "dpt"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu, resized
+from seglight.models.decoders.levels import Levels, conv_norm_relu
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import number, whole
@@ -20,7 +20,7 @@ class DPT(Levels):
         self, encoder: Encoder, skips: Skips, num_classes: int, width: int = 256, dropout: float = 0.1
     ) -> None:
         encoder.for_decoder("depths")
-        super().__init__(encoder, skips)
+        super().__init__(encoder, skips, "dpt")
         whole("decoder.width", width)
         number("decoder.dropout", dropout, 0, 1, below=True)
         self.project = nn.ModuleList(
@@ -36,8 +36,9 @@ class DPT(Levels):
     def fused(self, maps: list[Tensor]) -> Tensor:
         deepest, *finer = (project(x) for project, x in zip(self.project, maps, strict=True))
         x = self.refine[0](deepest)
-        for skip, refine, y in zip(self.skip, self.refine[1:], finer, strict=True):
-            x = refine(skip(y) + resized(x, (y.shape[2], y.shape[3])))
+        for n, y in enumerate(finer):
+            x = self.skip[n](y) + self.laid(x, self.strides[n], self.strides[n + 1], y)
+            x = self.refine[n + 1](x)
         return self.head(x)  # type: ignore[no-any-return]
 
 

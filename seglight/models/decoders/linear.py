@@ -17,6 +17,7 @@ class Linear(Decoder):
 
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int) -> None:
         super().__init__()
+        skips.refuse("linear")
         encoder.for_decoder("none")
         self.stride = encoder.stride
         self.lead = round(encoder.offsets[self.stride] - (self.stride - 1) / 2)

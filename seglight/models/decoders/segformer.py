@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu, resized
+from seglight.models.decoders.levels import Levels, conv_norm_relu
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import number, whole
@@ -20,7 +20,7 @@ class SegFormer(Levels):
     def __init__(
         self, encoder: Encoder, skips: Skips, num_classes: int, width: int = 256, dropout: float = 0.1
     ) -> None:
-        super().__init__(encoder, skips)
+        super().__init__(encoder, skips, "segformer")
         whole("decoder.width", width)
         number("decoder.dropout", dropout, 0, 1, below=True)
         self.linear = nn.ModuleList(nn.Conv2d(encoder.channels[s], width, 1) for s in self.strides)
@@ -29,6 +29,7 @@ class SegFormer(Levels):
         self.score = nn.Conv2d(width, num_classes, 1)
 
     def fused(self, maps: list[Tensor]) -> Tensor:
-        size = (maps[-1].shape[2], maps[-1].shape[3])
-        mapped = [resized(linear(x), size) for linear, x in zip(self.linear, maps, strict=True)]
+        finest = self.strides[-1]
+        linear = [layer(x) for layer, x in zip(self.linear, maps, strict=True)]
+        mapped = [self.laid(x, s, finest, maps[-1]) for x, s in zip(linear, self.strides, strict=True)]
         return self.dropout(self.mix(torch.cat(mapped, 1)))  # type: ignore[no-any-return]

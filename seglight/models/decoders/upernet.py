@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu, resized
+from seglight.models.decoders.levels import Levels, conv_norm_relu
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import whole
@@ -17,7 +18,7 @@ class UPerNet(Levels):
     """Pooled means of the deepest map beside itself; each finer map joins by a sum; all levels together are scored."""
 
     def __init__(self, encoder: Encoder, skips: Skips, num_classes: int, width: int = 256) -> None:
-        super().__init__(encoder, skips)
+        super().__init__(encoder, skips, "upernet")
         whole("decoder.width", width)
         deepest, *finer = (encoder.channels[s] for s in self.strides)
         self.pools = nn.ModuleList(
@@ -31,11 +32,13 @@ class UPerNet(Levels):
 
     def fused(self, maps: list[Tensor]) -> Tensor:
         deepest, *finer = maps
-        pooled = [resized(pool(deepest), (deepest.shape[2], deepest.shape[3])) for pool in self.pools]
-        x = self.pooled(torch.cat([deepest, *pooled], 1))
-        levels = [x]
-        for lateral, smooth, skip in zip(self.lateral, self.smooth, finer, strict=True):
-            x = lateral(skip) + resized(x, (skip.shape[2], skip.shape[3]))
-            levels.append(smooth(x))
-        size = (maps[-1].shape[2], maps[-1].shape[3])
-        return self.mix(torch.cat([resized(level, size) for level in levels], 1))  # type: ignore[no-any-return]
+        size = (deepest.shape[2], deepest.shape[3])
+        pooled = [F.interpolate(pool(deepest), size, mode="bilinear", align_corners=False) for pool in self.pools]
+        levels = [self.pooled(torch.cat([deepest, *pooled], 1))]
+        x = levels[0]
+        for n, skip in enumerate(finer):
+            x = self.lateral[n](skip) + self.laid(x, self.strides[n], self.strides[n + 1], skip)
+            levels.append(self.smooth[n](x))
+        finest = self.strides[-1]
+        laid = [self.laid(level, s, finest, maps[-1]) for level, s in zip(levels, self.strides, strict=True)]
+        return self.mix(torch.cat(laid, 1))  # type: ignore[no-any-return]
