@@ -3,8 +3,9 @@
     python experiments/benchmarks/time_to_score/measure.py -cn camvid [EPOCHS=14] [SEEDS=0,1,2] [test=true]
 
 For each seed in turn, on the same machine: the peer for EPOCHS epochs, then `python -m seglight.train -cd HERE -cn
-camvid` for a third of the peer's training time and for all of it, evaluations included. Writes results.json and curves.png beside this file. test=true: the best
-checkpoint and the peer's last epoch are scored on the test split; once, when nothing is to be changed any more.
+camvid` for a third of the peer's training time and for all of it, evaluations included. Writes results.json and
+curves.png beside this file. test=true: the best checkpoint and the peer's last epoch are scored on the test split;
+once, when nothing is to be changed any more.
 """
 
 from __future__ import annotations
