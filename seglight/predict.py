@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -64,9 +65,15 @@ def predict(cfg: DictConfig) -> None:
                 predict_video(item, network, outputs, batch_size, cfg.frames)
         except (ValueError, FileNotFoundError) as error:
             fail(item, error)
-    log.info("wrote: %s", out)
+    if len(failed) < len(found):
+        log.info("wrote: %s", out)
     if failed:
-        raise ValueError(f"{len(failed)} of {len(found)} inputs could not be predicted, {failed[0].path} among them")
+        raise ValueError(f"{len(failed)} of {len(found)} inputs could not be predicted: {failed[0].path}{more(failed)}")
+
+
+def more(failed: Sequence[object]) -> str:
+    """That there are others."""
+    return f" and {len(failed) - 1} more" if len(failed) > 1 else ""
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_a_folder_of_all_sorts(run_dir: Path, command: Command, tmp_path: Path) 
     assert names(out) == ["a.png", "a_overlay.jpg", "sub/b.png", "sub/b_overlay.jpg"]
     assert "not predicted: photos/broken.jpg: cannot be decoded" in answer.stdout
     assert answer.stdout.rstrip().splitlines()[-1] == "wrote: out"
-    assert answer.stderr.rstrip() == "error: 1 of 3 inputs could not be predicted, photos/broken.jpg among them"
+    assert answer.stderr.rstrip() == "error: 1 of 3 inputs could not be predicted: photos/broken.jpg"
     with Image.open(out / "a.png") as stored:
         assert stored.mode == "P"
         expected = seglight.load_run(run_dir).predict(photos / "a.JPG")

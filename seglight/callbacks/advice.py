@@ -51,7 +51,7 @@ class Advice(Resumable):
         ious = {name: pl_module.scores[f"val/iou/{name}"] for name in pl_module.metrics.classes}
         self.found = [name for name in ious if name in self.found or ious[name] > 0]
         missing = [name for name, iou in ious.items() if iou == 0 and name not in self.found]
-        if missing and self.progress(trainer) >= SHARE:
+        if missing and SHARE <= self.progress(trainer) < 1:  # at the end the table of classes says it
             self.told_classes = True
             log.warning(
                 "after half of the run IoU is still 0 for %s. What usually helps: loss=ce_dice or loss=weighted_ce, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from seglight.callbacks.best import Best
 from seglight.data.sampler import rank_and_world
 from seglight.results.error_kinds import WIDTH, background_of, error_map
 from seglight.results.image_scores import ImageCounts, ImageScores, counts_of
+
+log = logging.getLogger(__name__)
 
 
 class CountImages(L.Callback):
@@ -54,7 +57,21 @@ class CountImages(L.Callback):
             images = [image for image in dealt if image is not None]
             self.scores = ImageScores.of(str(self.data.name), str(self.data.split), pl_module.metrics.classes, images)
             if self.path is not None:
-                self.scores.write(self.path)
+                self.scores.write(self.place(self.path, self.scores))
+
+    def place(self, path: Path, scores: ImageScores) -> Path:
+        """Where an evaluation's counts go: beside those of other images, such as a part of the split, not over them."""
+        if self.best is not None or not path.exists():
+            return path
+        try:
+            there = ImageScores.read(path)
+        except ValueError:  # a damaged one may go
+            return path
+        if list(there.names) == list(scores.names):
+            return path
+        own = path.with_name(f"{path.stem}_{len(scores.names)}_images.npz")
+        log.info("%s holds the counts of %d other images and stays; these are in %s", path, len(there.names), own.name)
+        return own
 
 
 def masks_of(batch: Any, predictions: Tensor) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:

@@ -34,6 +34,7 @@ def score(cfg: DictConfig) -> None:
     data = build(cfg, "data")
     for run in runs:
         check_classes(data, run)
+    submit = saver(data) if cfg.submission else None
     data.setup("validate")  # says what is wrong with the split
     labelled = has_masks(data)
     if not (labelled or cfg.save_predictions or cfg.submission):
@@ -41,13 +42,14 @@ def score(cfg: DictConfig) -> None:
             f"data.split={data.split}: its images have no masks, so there is nothing to score; submission=true or "
             "save_predictions=true writes the predictions"
         )
-    submit = saver(data) if cfg.submission else None
     whole("worst", cfg.worst, 0)
     inference = build(cfg, "tta")
     places = Places.of(cfg, runs, data)
     task = build_task(runs[0].cfg, data, network(runs))
     numbering = Numbering(**cfg.objects) if cfg.instances else None
     if numbering is not None:
+        if not labelled:
+            raise ValueError(f"instances=true: data.split={data.split} has no masks to score objects against")
         numbering.check(data)
     made("out", places.folder)
     task.inference, task.calibration = inference, Calibration()

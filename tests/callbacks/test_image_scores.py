@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import seglight
+from seglight.callbacks.image_scores import CountImages
 from seglight.config import build
 from seglight.results.image_scores import ImageScores, scores_file
 from seglight.training.fit import fit
@@ -64,3 +65,20 @@ def test_a_file_that_holds_no_scores_is_named(content: bytes, tmp_path: Path) ->
 def test_a_name_does_not_lead_out_of_the_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="leads out of"):
         scores_file(tmp_path, "../../shapes", "val")
+
+
+def test_an_evaluation_of_other_images_leaves_the_runs_own_counts_alone(tmp_path: Path) -> None:
+    def counts(*names: str) -> ImageScores:
+        zeros, none = np.zeros((len(names), 2), np.int64), np.zeros(len(names), np.int64)
+        shared = {"tp": zeros, "gt": zeros, "pred": zeros, "boundary": none, "swap": none, "missed": none}
+        return ImageScores(
+            data="d", split="val", names=np.array(names), classes=np.array(["a", "b"]), invented=none, **shared
+        )
+
+    path = tmp_path / "d_val.npz"
+    counts("1", "2").write(path)
+    evaluation = CountImages(path, None)
+    assert evaluation.place(path, counts("1", "2")) == path
+    assert evaluation.place(path, counts("1", "2", "3")) == tmp_path / "d_val_3_images.npz"
+    path.write_bytes(b"damaged")
+    assert evaluation.place(path, counts("1", "2", "3")) == path
