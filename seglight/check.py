@@ -32,16 +32,21 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     data = build(cfg, "data")
     if not hasattr(data, "unchecked"):
         raise ValueError(f"data={type(data).__name__} is not one of seglight's data sets: check reads images and masks")
+    data.settled()  # the bands and values of the images, which a run keeps in its config
     asked = [cfg.splits] if isinstance(cfg.splits, str) else cfg.splits
     splits = list(asked or dict.fromkeys((data.train_split, data.split)))
     out = made("out", Path(cfg.out))
     reports = read(data, splits)
     problems = [(report.split, problem) for report in reports for problem in report.problems]
     problems += [("duplicates", problem) for problem in duplicates(reports)]
-    summary = summarise(data, reports, problems)
+    notes = look_at_classes(data, reports, problems)
+    notes += look_at_values(data, reports[0])
+    summary = summarise(data, reports, problems) | {"notes": notes}
     Console().print(class_table(data, summary))
     (out / "check.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     draw_samples(data, reports, cfg.samples, out / "samples.png")
+    for note in notes:
+        log.warning(note)
     log.info("wrote: %s", out)
     if problems:
         shown = "\n".join(f"  {split}: {problem}" for split, problem in problems[:LISTED])
@@ -60,6 +65,33 @@ def read(data: SegmentationData, splits: list[str]) -> list[SplitReport]:
         with progress_bar(f"{data.name} {split}", len(pairs)) as advance:
             reports.append(read_split(split, pairs, data.reader(split), advance))
     return reports
+
+
+def look_at_classes(data: SegmentationData, reports: list[SplitReport], problems: list[tuple[str, str]]) -> list[str]:
+    """Adds to the problems why nothing can be learned from a split; returns what else is to be said of classes."""
+    from seglight.data.occurrence import fault, likely, remark
+
+    notes = []
+    for report in reports:
+        found, where = report.occurrence(), f"split {report.split}"
+        text = None if data.allow_single_class else fault(found, data.classes, where)
+        matters = report.split == data.train_split or found.mostly_empty() or likely(found, data.classes)
+        if text and not matters:
+            notes.append(text)
+        elif text:
+            problems.append((report.split, text.removeprefix(f"{where}: ")))
+        elif text := remark(found, data.classes, where):
+            notes.append(text)
+    return notes
+
+
+def look_at_values(data: SegmentationData, report: SplitReport) -> list[str]:
+    """What to say of the values that deep images store."""
+    from seglight.data.value_ranges import hint
+
+    pixels = getattr(data, "pixels", None)
+    text = hint([reading.pair for reading in report.good], pixels) if pixels is not None else None
+    return [text] if text else []
 
 
 def summarise(data: SegmentationData, reports: list[SplitReport], problems: list[tuple[str, str]]) -> dict[str, Any]:
@@ -138,7 +170,7 @@ def draw_samples(data: SegmentationData, reports: list[SplitReport], count: int,
         return
     samples = SegmentationDataset(pairs, data.reader(report.split), data.augment, data.seed)
     drawn = [
-        (one.name, one.image, one.mask)
+        (one.name, data.pictured(one.image), one.mask)
         for one in map(samples.__getitem__, range(len(samples)))
         if one.image is not None and one.mask is not None
     ]

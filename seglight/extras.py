@@ -13,6 +13,7 @@ EXTRAS = {
     "gradio": "demo",
     "av": "video",
     "rasterio": "raster",
+    "tifffile": "raster",
     "plotly": "compare",
     "pandas": "compare",
     "litdata": "streaming",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -152,6 +153,17 @@ def pair(key: str, value: Any) -> tuple[int, int]:
     return whole(key, both[0]), whole(key, both[1])
 
 
+def array_of(image: Any) -> NDArray[Any]:
+    """[H, W, C] of an array [H, W] or [H, W, C], a tensor [C, H, W] or Pillow's image, its values as they are."""
+    if isinstance(image, Tensor):
+        image = image.detach().cpu().numpy()
+        image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+    values = np.asarray(image)
+    if values.ndim not in (2, 3) or values.size == 0 or values.dtype.kind not in "buif":
+        raise ValueError(f"an image [H, W, C] of numbers is needed, got {values.dtype} {values.shape}")
+    return values[..., None] if values.ndim == 2 else values
+
+
 def rgb_tensor(image: Any) -> Tensor:
     """[3, H, W] of an RGB image: an array [H, W, 3] or [3, H, W], a tensor, a Pillow image or the path of a file.
 
@@ -160,7 +172,7 @@ def rgb_tensor(image: Any) -> Tensor:
     if isinstance(image, str | Path | Image.Image):
         from seglight.data.decode import read_image, to_rgb
 
-        image = read_image(Path(image)) if isinstance(image, str | Path) else np.array(to_rgb(image, Path("the image")))
+        image = read_image(Path(image)) if isinstance(image, str | Path) else to_rgb(image, Path("the image"))
     if not isinstance(image, Tensor):
         image = np.array(image)  # a copy: some arrays cannot be written, of which torch warns
         if image.dtype.kind not in "buifc":

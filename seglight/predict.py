@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 def predict(cfg: DictConfig) -> None:
     """Writes every input's results to `out`. ValueError at the end where some inputs could not be predicted."""
     from seglight.config import build
+    from seglight.data.pixels import Pixels
     from seglight.data.progress import progress_bar
     from seglight.errors import message
     from seglight.objects.numbering import Numbering
@@ -39,7 +40,7 @@ def predict(cfg: DictConfig) -> None:
     if numbering is not None:
         numbering.indices(run.classes, run.things)
     outputs = Outputs(out, cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things)
-    found = items(cfg.source, out, outputs.endings)
+    found = items(cfg.source, out, outputs.endings, deep=run.pixels != Pixels())
     made("out", out)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seglight.callbacks.best import Best
 from seglight.data.palette import voc_colours
+from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
 from seglight.results.drawing import overlay, side_by_side
@@ -39,13 +40,13 @@ class Predictions(L.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         rank, world = rank_and_world()  # EvaluationSampler deals the images out one by one
-        shown = zip(batch["image"], batch["mask"], outputs, batch["name"], strict=False)  # a stand-in has no name
-        for image, mask, pred, name in shown:
+        images = zip(batch["image"], batch["mask"], outputs, batch["name"], strict=False)  # a stand-in has no name
+        for image, mask, pred, name in images:
             if rank + self.seen * world >= self.count:
                 return
             self.seen += 1
-            kept = (image.permute(1, 2, 0), mask, pred)
-            self.examples[name] = tuple(tensor.cpu().numpy().astype(np.uint8) for tensor in kept)  # type: ignore[assignment]
+            shown = getattr(trainer.datamodule, "pictured", pictured)(image.permute(1, 2, 0).cpu().numpy())
+            self.examples[name] = (shown, *(tensor.cpu().numpy().astype(np.uint8) for tensor in (mask, pred)))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or not self.best.is_now(trainer):

@@ -60,3 +60,8 @@ def print_class_table(rows: Sequence[dict[str, Any]], scores: dict[str, float]) 
         values = [row["iou"], row["accuracy"], row["precision"]]
         table.add_row(str(row["class"]), *("-" if v != v else f"{v:.4f}" for v in values), f"{row['pixels']:,}")
     Console().print(table)
+    there = [row["class"] for row in rows if row["pixels"]]
+    if len(there) == 1:
+        log.warning(
+            "%s is the only class in this split: its scores say nothing of how classes are told apart", there[0]
+        )

@@ -13,6 +13,7 @@ import numpy as np
 from albumentations import BaseCompose, BasicTransform, Compose
 from numpy.typing import NDArray
 
+from seglight.data.deep_images import adapted
 from seglight.data.settings import class_indices
 from seglight.ignore import IGNORE_INDEX
 
@@ -42,6 +43,7 @@ class Augmentation:
             if classes and getattr(transform, "rare_classes", ()):
                 transform.rare_classes = class_indices(transform.rare_classes, classes)
         self.pipeline = transforms
+        self.adapted: dict[tuple[int, bool], Any] = {}  # for other images than RGB of uint8
 
     def has(self, name: str) -> bool:
         """Whether one of its transforms has an attribute of that name."""
@@ -52,23 +54,36 @@ class Augmentation:
         return any(getattr(transform, "size", None) == size for transform in leaves(self.pipeline))
 
     def __call__(
-        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], key: tuple[int, int, int]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image [H, W, 3] and mask [H, W], drawn from the key (seed, epoch, index). AugmentationError, in one line."""
+        self, image: NDArray[Any], mask: NDArray[np.uint8], key: tuple[int, int, int]
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Image [H, W, C] and mask [H, W], drawn from the key (seed, epoch, index). AugmentationError, in one line.
+
+        float32 images, 0 to 255, are 0 to 1 to the transforms, which take them for that.
+        """
         generator = np.random.default_rng(key)
-        self.pipeline.set_random_state(generator, random.Random(int(generator.integers(2**63))))
+        whole, channels = image.dtype == np.uint8, image.shape[2]
+        pipeline = self.pipeline if whole and channels == 3 else self.pipeline_for(channels, whole)
+        pipeline.set_random_state(generator, random.Random(int(generator.integers(2**63))))
         size = f"an image of {image.shape[1]} x {image.shape[0]}"
         try:
-            out = self.pipeline(image=image, mask=mask)
+            out = pipeline(image=image if whole else image * np.float32(1 / 255), mask=mask)
         except Exception as error:
             raise AugmentationError(f"data.augment fails on {size}: {' '.join(str(error).split())}") from error
         made, labels = out["image"], out["mask"]
-        if made.dtype != np.uint8 or made.ndim != 3 or made.shape[2] != 3 or labels.shape != made.shape[:2]:
+        if made.ndim == 2 and channels == 1:
+            made = made[..., None]
+        if made.dtype != image.dtype or made.shape[2:] != (channels,) or labels.shape != made.shape[:2]:
             raise AugmentationError(
                 f"data.augment makes {made.dtype} {list(made.shape)} with a mask {list(labels.shape)} of {size}; "
-                "uint8 [H, W, 3] and [H, W] are needed"
+                f"{image.dtype} [H, W, {channels}] and [H, W] are needed"
             )
-        return made, labels
+        return made if whole else (made * np.float32(255)).clip(0, 255), labels
+
+    def pipeline_for(self, channels: int, whole: bool) -> Any:
+        """The pipeline as other images than RGB of uint8 need it."""
+        if (channels, whole) not in self.adapted:
+            self.adapted[channels, whole] = adapted(self.pipeline, channels, 1.0 if whole else 1 / 255)
+        return self.adapted[channels, whole]
 
 
 def augmentation(transforms: Any, classes: Sequence[str] = ()) -> Augmentation | None:

@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seglight.data.cache_content import Place, fill, key, layout
+from seglight.data.cache_content import Place, extents, fill, image_at, key, layout, mask_at
 from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the files; another number makes everybody build anew
+FORMAT = 2  # of the files; another number makes everybody build anew
 PARTIAL = ".partial"  # ends the name of a folder that is being built
 
 
@@ -49,15 +49,15 @@ class CachedReader:
             self.mapped.flags.writeable = False  # a transform that works in place must not change the cache
         return self.mapped
 
-    def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        start, height, width = self.place(pair)
-        image = self.bytes()[start : start + 3 * height * width]
-        return image.reshape(height, width, 3), self.mask(pair)
+    def __call__(self, pair: Pair) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        return image_at(self.bytes(), self.place(pair)), self.mask(pair)
 
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
-        start, height, width = self.place(pair)
-        start += 3 * height * width
-        return self.bytes()[start : start + height * width].reshape(height, width)
+        return mask_at(self.bytes(), self.place(pair))
+
+    def form(self, pair: Pair) -> tuple[int, int, int, int]:
+        """(H, W, C, bytes of a number) of an image."""
+        return self.place(pair)[1:]
 
     def place(self, pair: Pair) -> Place:
         if key(pair) in self.failures:
@@ -77,7 +77,7 @@ def cached(
     `skip` keeps the errors of unreadable files instead of raising the first.
     """
     if kind == "ram":
-        places, failures, total = layout(pairs, skip)
+        places, failures, total = layout(pairs, reader, skip)
         refuse_too_large(total, available_memory(), f"data.cache=ram holds {title}", "memory; data.cache=disk does not")
         storage = torch.UntypedStorage._new_shared(max(1, total))  # type: ignore[no-untyped-call]
         tensor: Tensor = torch.empty(0, dtype=torch.uint8).set_(storage, 0, (max(1, total),))  # type: ignore[call-overload]
@@ -117,15 +117,15 @@ def opened(place: Path) -> CachedReader | None:
         size = (place / "pixels.bin").stat().st_size
     except (OSError, ValueError):
         return None
-    places = {name: (start, height, width) for name, (start, height, width) in index["places"].items()}
-    if size < max((start + 4 * height * width for start, height, width in places.values()), default=0):
+    places: dict[str, Place] = {name: tuple(place) for name, place in index["places"].items()}
+    if size < max((extents(place)[2] for place in places.values()), default=0):
         return None
     return CachedReader(places, index["failures"], place / "pixels.bin")
 
 
 def build(place: Path, pairs: Sequence[Pair], reader: Reader, title: str, skip: bool) -> None:
     """Decodes everything into a folder beside `place`, which gets its name once it is whole."""
-    places, failures, total = layout(pairs, skip)
+    places, failures, total = layout(pairs, reader, skip)
     free = shutil.disk_usage(place.parent).free
     where = f"disk; remove old caches (rm -r {place.parent}/*) or set data.cache_dir"
     refuse_too_large(total, free, f"data.cache=disk writes {title} to {place.parent}", where)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglight.data.listing import refuse_twice
+from seglight.data.occurrence import Occurrence
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
 from seglight.data.workers import available_cores
@@ -53,6 +54,14 @@ class SplitReport:
         present = sum((reading.counts > 0 for reading in self.good), np.zeros(256, np.int64))
         return np.asarray(present[:num_classes], np.int64)
 
+    def occurrence(self) -> Occurrence:
+        """What all its masks hold."""
+        labelled = [reading for reading in self.good if reading.pair.mask is not None]
+        found = Occurrence(len(labelled))
+        for reading in labelled:
+            found.add(reading.pair, reading.counts)
+        return found
+
     def ignored(self) -> int:
         """Pixels that are not scored."""
         return int(sum(reading.counts[IGNORE_INDEX] for reading in self.good))
@@ -88,11 +97,7 @@ def read_pair(pair: Pair, reader: Reader) -> Reading:
         return Reading(pair, problem=str(error))
     counts = np.bincount(mask.reshape(-1), minlength=256)
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, salt=str(image.shape[:2]).encode()[:16])
-    reading = Reading(pair, (image.shape[0], image.shape[1]), counts, digest.digest())
-    if pair.mask is not None and counts[IGNORE_INDEX] == mask.size:
-        problem = f"{pair.mask}: an empty mask, every pixel is ignored; expected some labels"
-        return Reading(pair, reading.size, counts, reading.digest, problem)
-    return reading
+    return Reading(pair, (image.shape[0], image.shape[1]), counts, digest.digest())
 
 
 def duplicates(reports: Iterable[SplitReport]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A class table: which stored number or colour is which class, from YAML or inline in a config."""
+"""A class table: which stored number or colour is which class, from a file or inline in a config."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seglight.data.labels import ColourLabels, Labels, MappedLabels
+from seglight.data.labels import ColourLabels, MappedLabels
 from seglight.data.palette import Colour, voc_colours
+from seglight.data.table_files import read_table
 from seglight.ignore import IGNORE_INDEX
+
+FILES = "a YAML file, labelmap.txt or _classes.csv"
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,11 @@ class ClassTable:
 
     names: tuple[str, ...]
     palette: tuple[Colour, ...]
-    labels: Labels
+    labels: MappedLabels | ColourLabels
 
 
 def read_class_table(source: str | Path | Mapping[str, Any], root: Path | None = None) -> ClassTable:
-    """The table of a YAML file or mapping: `classes` (name, and id or ids, or colour or colours) and `ignore`.
+    """The table of a file or mapping: `classes` (name, and id or ids, or colour or colours) and `ignore`.
 
     A relative path is looked for from the working directory, else from `root`.
 
@@ -57,23 +60,15 @@ def loaded(source: str | Path | Mapping[str, Any], root: Path | None) -> tuple[s
     """Where the table is from, for messages, and its content."""
     if isinstance(source, Mapping):
         return "data.class_table", source
-    import yaml
-
     if not isinstance(source, str | Path):
-        raise ValueError(f"data.class_table={source}: a YAML file, or a mapping with `classes`, is needed")
+        raise ValueError(f"data.class_table={source}: {FILES}, or a mapping with `classes`, is needed")
     given = Path(source).expanduser()
     places = [given.absolute(), *([(root / given).absolute()] if root is not None and not given.is_absolute() else [])]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         looked = " and ".join(map(str, dict.fromkeys(places)))
-        raise FileNotFoundError(f"data.class_table={source}: no such file; looked for {looked}; a YAML file is needed")
-    try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(table, Mapping):
-        raise ValueError(f"{source}: holds a {type(table).__name__}; expected a mapping with `classes`")
-    return str(source), {str(key): value for key, value in table.items()}
+        raise FileNotFoundError(f"data.class_table={source}: no such file; looked for {looked}; {FILES} is needed")
+    return str(source), read_table(path)
 
 
 def id_labels(rows: Sequence[Mapping[str, Any]], ignore: Sequence[Any], where: str) -> MappedLabels:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +23,10 @@ from seglight.data.dataset import SegmentationDataset
 from seglight.data.labels import IndexLabels
 from seglight.data.listing import check_pairs, say_padding
 from seglight.data.loader import Collate, Loader, start_worker
+from seglight.data.occurrence import fault, look, remark
 from seglight.data.pair import Pair
 from seglight.data.palette import Colour
+from seglight.data.pixels import pictured
 from seglight.data.prediction import palette_image, prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
@@ -32,6 +35,8 @@ from seglight.data.workers import worker_count
 from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, typed, whole
 
+log = logging.getLogger(__name__)
+
 FEATURES = {"features": "auto", "features_ram": "ram", "features_disk": "disk"}
 
 
@@ -39,8 +44,9 @@ class SegmentationData(LightningDataModule):
     """One data set: its classes, its pairs a split, and the loaders over them.
 
     A subclass gives `classes`, `palette`, `layout` and `pairs(split)`, and `reader(split)` where its masks do not
-    store class indices. Batches are {"image": uint8 [B, 3, H, W], "mask": uint8 [B, H, W], "name": list[str]};
-    255 is ignored. `train_split` is augmented and trained on, `split` is evaluated at native resolution.
+    store class indices. Batches are {"image": uint8 [B, 3, H, W], "mask": uint8 [B, H, W], "name": list[str]}; deeper
+    images are float32 from 0 to 255, of as many bands as the network takes. 255 is ignored. `train_split` is augmented
+    and trained on, `split` is evaluated at native resolution.
     """
 
     classes: Sequence[str] = ()
@@ -69,6 +75,7 @@ class SegmentationData(LightningDataModule):
         seed: int = 0,
         draw_with_replacement: bool = False,
         on_error: str = "raise",
+        allow_single_class: bool = False,
         cache: str | None = None,
         cache_dir: str | Path = "~/.cache/seglight",
         **unknown: Any,
@@ -94,12 +101,14 @@ class SegmentationData(LightningDataModule):
         self.num_workers = worker_count(num_workers)
         self.seed, self.draw_with_replacement = whole("data.seed", seed, 0), draw_with_replacement
         self.on_error = one_of("data.on_error", on_error, ("raise", "skip"))
+        self.allow_single_class = one_of("data.allow_single_class", allow_single_class, (False, True))
         one_of("data.cache", cache, (None, "none", "disk", "ram", *FEATURES))
         self.features = FEATURES.get(cache or "")  # where a frozen encoder's maps are kept: seglight.training.features
         self.cache = None if cache == "none" or self.features else cache
         if self.cache and self.root is None:
             raise ValueError(f"data.cache={cache}: data={self.name} reads no files that could be kept decoded")
         self.cache_dir = Path(cache_dir)
+        self.looked = False  # at the classes of the training masks
         self._listed: dict[str, list[Pair]] = {}
         self._counts: dict[str, Tensor] = {}
         self._cached: dict[str, Reader] = {}
@@ -142,6 +151,20 @@ class SegmentationData(LightningDataModule):
         if stage in (None, "fit") and all(pair.mask is None for pair in self.listed(self.train_split)):
             raise ValueError(f"data.train_split={self.train_split}: its images have no masks, which training needs")
         self.listed(self.split)
+        if stage in (None, "fit"):
+            self.look_at_classes()
+
+    def look_at_classes(self) -> None:
+        """Says which classes no training mask holds; ValueError where one class is left, or most masks are ignored."""
+        if self.root is None or self.looked:
+            return
+        where = f"data={self.name}, split {self.train_split}"
+        found = look(self.listed(self.train_split), self.reader(self.train_split), self.num_classes)
+        if (text := fault(found, self.classes, where)) and not self.allow_single_class:
+            raise ValueError(f"{text}. data.allow_single_class=true trains all the same")
+        if text := remark(found, self.classes, where):
+            log.warning(text)
+        self.looked = True
 
     def dataset(self, split: str, train: bool = False) -> SegmentationDataset:
         """The samples of a split; augmented when they are for training."""
@@ -200,6 +223,14 @@ class SegmentationData(LightningDataModule):
             pairs, reader, skip = self.listed(split), self.fast_reader(split), self.on_error == "skip"
             self._counts[split] = count_classes(pairs, reader, self.num_classes, skip)
         return self._counts[split]
+
+    def pictured(self, image: NDArray[Any]) -> NDArray[np.uint8]:
+        """RGB uint8 [H, W, 3] of an image [H, W, C] as the network takes it, to look at."""
+        return pictured(image)
+
+    def settled(self) -> dict[str, Any]:
+        """Keys whose values the images themselves say, to be kept in a run's config."""
+        return {}
 
     def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
         """The true objects of an image whose class mask is `mask`: [H, W], 0 none, -1 ignored, else its number."""

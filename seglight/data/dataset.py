@@ -21,9 +21,12 @@ from seglight.ignore import IGNORE_INDEX
 
 @dataclass(slots=True)
 class Sample:
-    """One image [H, W, 3] and mask [H, W], uint8; `failures` are the errors of files that failed on the way to it."""
+    """One image [H, W, C], uint8 or float32, and mask [H, W], uint8.
 
-    image: NDArray[np.uint8] | None
+    `failures` are the errors of files that failed on the way to it.
+    """
+
+    image: NDArray[Any] | None
     mask: NDArray[np.uint8] | None
     name: str
     failures: tuple[Exception, ...] = ()

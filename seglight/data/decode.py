@@ -17,14 +17,21 @@ Image.MAX_IMAGE_PIXELS = 2**30  # maps and slides of 12,000 x 9,000 and more are
 JPEG_END = b"\xff\xd9"
 
 
-def read_image(path: Path, frame: int = 0) -> NDArray[np.uint8]:
-    """The image upright as RGB uint8 [H, W, 3], whatever it was stored as (grey, CMYK, palette, 16 bits)."""
+def read_image(path: Path, frame: int = 0, turn: bool = True) -> NDArray[Any]:
+    """The image as RGB [H, W, 3], upright unless `turn` is false, whatever it was stored as (grey, CMYK, palette).
+
+    uint8; of 16 bits float32 from 0 to 255, which loses none of them.
+    """
     content = jpeg_content(path)
     pixels = None if content is None else fast_jpeg(content)
     if pixels is not None:
         return pixels
-    image = decode(path, frame)
-    return np.array(to_rgb(image, path), dtype=np.uint8)
+    if deep_png(path):
+        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if stored is not None:
+            grey = stored.ndim == 2
+            return from_16_bits(np.repeat(stored[..., None], 3, 2) if grey else stored[..., [2, 1, 0]])
+    return to_rgb(decode(path, frame, turn), path)
 
 
 def read_mask(path: Path, frame: int = 0) -> NDArray[Any]:
@@ -58,6 +65,15 @@ def image_size(path: Path) -> tuple[int, int]:
         width, height = image.size
         turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
+
+
+def is_turned(path: Path) -> bool:
+    """Whether the file's EXIF orientation turns the image by a quarter."""
+    try:
+        with open_image(path) as image:
+            return image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except (ValueError, OSError):
+        return False
 
 
 def jpeg_content(path: Path) -> bytes | None:
@@ -104,8 +120,8 @@ def open_image(path: Path) -> Image.Image:
         raise undecodable(path, error) from None
 
 
-def decode(path: Path, frame: int = 0) -> Image.Image:
-    """The file decoded to its last pixel and turned upright by its EXIF orientation."""
+def decode(path: Path, frame: int = 0, turn: bool = True) -> Image.Image:
+    """The file decoded to its last pixel and, with `turn`, turned upright by its EXIF orientation."""
     with open_image(path) as image:
         try:
             if frame:
@@ -114,7 +130,7 @@ def decode(path: Path, frame: int = 0) -> Image.Image:
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)
         except Exception as error:
             raise undecodable(path, error) from None
-        return ImageOps.exif_transpose(image) if orientation != 1 else image
+        return ImageOps.exif_transpose(image) if orientation != 1 and turn else image
 
 
 def undecodable(path: Path, error: Exception) -> ValueError:
@@ -125,22 +141,41 @@ def undecodable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"{path}: cannot be decoded as an image, {size:,} bytes ({error}); truncated or another format?")
 
 
-def to_rgb(image: Image.Image, path: Path) -> Image.Image:
-    """RGB with 8 bits a channel; 16-bit values are scaled over their whole range (65535 -> 255)."""
-    if image.mode == "RGB":
-        return image
+def to_rgb(image: Image.Image, path: Path) -> NDArray[Any]:
+    """RGB [H, W, 3]: uint8, or of 16 bits float32 from 0 to 255 (65535 is 255)."""
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(
                 f"{path}: {values.dtype} pixels from {values.min()} to {values.max()}; expected 8 or 16 bits a channel"
             )
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+        return from_16_bits(np.repeat(values[..., None], 3, 2))
     if image.mode == "F":
-        raise ValueError(f"{path}: floating-point pixels; expected 8 or 16 bits a channel")
+        raise ValueError(f"{path}: floating-point pixels; expected 8 or 16 bits a channel; data=folder reads them")
     if image.mode == "P" and "transparency" in image.info:
-        return image.convert("RGBA").convert("RGB")
-    return image.convert("RGB")
+        image = image.convert("RGBA")
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
+def from_16_bits(values: NDArray[Any]) -> NDArray[np.float32]:
+    """0 to 65535 as 0 to 255."""
+    return values.astype(np.float32) * np.float32(255 / 65535)
+
+
+def deep_png(path: Path) -> bool:
+    """Whether it is a PNG of 16 bits a channel, of which Pillow reads colours as 8."""
+    with path.open("rb") as file:
+        start = file.read(25)
+    return start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:] == b"\x10"
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file starts as a TIFF does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
 
 
 def frame_count(path: Path) -> int:

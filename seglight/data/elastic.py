@@ -34,13 +34,14 @@ class ElasticGrid(DualTransform):  # type: ignore[misc]
         map_y = np.sin(angle) * x + np.cos(angle) * y + (height - 1) / 2 + shift[..., 1]
         return {"map_x": map_x.astype(np.float32), "map_y": map_y.astype(np.float32)}
 
-    def apply(self, img: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[Any], **params: Any) -> NDArray[Any]:
         return self.warp(img, params, cv2.INTER_LINEAR)
 
     def apply_to_mask(self, mask: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
         return self.warp(mask, params, cv2.INTER_NEAREST)
 
-    def warp(self, source: NDArray[np.uint8], params: dict[str, Any], interpolation: int) -> NDArray[np.uint8]:
+    def warp(self, source: NDArray[Any], params: dict[str, Any], interpolation: int) -> NDArray[Any]:
         """Each pixel from where the maps say."""
         maps = params["map_x"], params["map_y"]
-        return np.asarray(cv2.remap(source, *maps, interpolation, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+        warped = cv2.remap(source, *maps, interpolation, borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(warped).reshape(source.shape)  # OpenCV drops a single channel

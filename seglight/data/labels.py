@@ -96,6 +96,36 @@ class ColourLabels:
         return np.asarray(classes[places])
 
 
+@dataclass(frozen=True)
+class TolerantLabels:
+    """Other labels of masks that were stored lossily: a value or colour within `tolerance` of a known one is that.
+
+    The nearest one is taken; a colour is as far away as its farthest channel.
+    """
+
+    labels: MappedLabels | ColourLabels
+    tolerance: int
+
+    def __call__(self, stored: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+        near, distance = nearest(stored, self.labels)
+        takes = distance <= self.tolerance
+        return self.labels(np.where(takes[..., None] if stored.ndim == 3 else takes, near, stored), path)
+
+
+def nearest(stored: NDArray[Any], labels: MappedLabels | ColourLabels) -> tuple[NDArray[Any], NDArray[Any]]:
+    """For each pixel the known value or colour nearest to what is stored, and how far that is [H, W]."""
+    if isinstance(labels, MappedLabels) or stored.ndim == 2:
+        values, places = np.unique(stored, return_inverse=True)
+        known = np.array(sorted(getattr(labels, "ids", {})) or [0])
+        gaps = np.abs(values.astype(np.int64)[:, None] - known)
+    else:
+        values, places = np.unique(stored.reshape(-1, 3), axis=0, return_inverse=True)
+        known = np.array(sorted(labels.colours))
+        gaps = np.abs(values.astype(np.int64)[:, None] - known).max(-1)
+    near, distance = known[gaps.argmin(1)].astype(stored.dtype), gaps.min(1)
+    return near[places].reshape(stored.shape), distance[places].reshape(stored.shape[:2])
+
+
 def refuse_colours(stored: NDArray[Any], path: Path, expected: str) -> None:
     """An RGB mask where numbers are expected is refused: converting it to grey would invent labels."""
     if stored.ndim != 2:

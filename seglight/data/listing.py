@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from seglight.data.decode import image_size
 from seglight.data.pair import Pair
-from seglight.data.reader import Reader, size_mismatch
+from seglight.data.reader import Reader, form, size_mismatch
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,9 @@ SIZES_CHECKED, FILES_READ = 64, 4  # a few headers and files: tenths of a second
 def read_ids(path: Path) -> list[str]:
     """The ids of a list file, one a line; an id listed twice is an error."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell's > writes
+        lines = content.decode("utf-16" if wide else "utf-8-sig").splitlines()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file; expected a list of ids, one a line") from None
     except UnicodeDecodeError:
@@ -52,15 +55,15 @@ def check_pairs(pairs: Sequence[Pair], reader: Reader, what: str, root: Path | N
     if missing:
         raise FileNotFoundError(f"{missing[0]}: no such file ({what} lists it; {len(missing)} missing in all)")
     for pair in spread(pairs, SIZES_CHECKED):
-        if pair.mask is not None and image_size(pair.image) != image_size(pair.mask):
-            raise size_mismatch(pair, image_size(pair.image), image_size(pair.mask))
+        if pair.mask is not None and (size := form(reader, pair)[:2]) != (stored := image_size(pair.mask)):
+            raise size_mismatch(pair, size, stored)
     for pair in spread(pairs, FILES_READ):
         reader(pair)
 
 
 def say_padding(pairs: Sequence[Pair], reader: Reader, crop: tuple[int, int]) -> None:
     """Warns where crops are larger than the images; a few of them are looked at."""
-    sizes = [image_size(p.image) if p.image.is_file() else reader(p)[1].shape for p in spread(pairs, FILES_READ)]
+    sizes = [form(reader, p)[:2] if p.image.is_file() else reader(p)[1].shape for p in spread(pairs, FILES_READ)]
     height, width = (max(side) for side in zip(*sizes, strict=True))
     if height < crop[0] and width < crop[1]:
         log.warning(

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
@@ -27,7 +28,10 @@ SKIPPED_SHARE = 0.01  # more unreadable files than this are a broken data set, n
 
 @dataclass(frozen=True)
 class Collate:
-    """Stacks samples to {"image": uint8 [B, 3, H, W] in channels-last memory, "mask": uint8 [B, H, W], "name"}."""
+    """Stacks samples to {"image": [B, C, H, W] in channels-last memory, "mask": uint8 [B, H, W], "name"}.
+
+    Images are uint8, or float32 where one of them is.
+    """
 
     advice: str  # what to do about images of different sizes
 
@@ -41,10 +45,13 @@ class Collate:
                 continue
             if not names:
                 height, width = sample.mask.shape
-                image = empty((len(samples), height, width, 3)).permute(0, 3, 1, 2)
+                kind = torch.uint8 if sample.image.dtype == np.uint8 else torch.float32
+                image = empty((len(samples), height, width, sample.image.shape[2]), kind).permute(0, 3, 1, 2)
                 mask = empty((len(samples), height, width))
             elif sample.mask.shape != mask.shape[1:]:
                 return {"error": ValueError(self.different_sizes(names[0], mask, sample))}
+            if image.dtype == torch.uint8 and sample.image.dtype != np.uint8:  # nothing is rounded
+                image = image.float()
             image.permute(0, 2, 3, 1).numpy()[len(names)] = sample.image
             mask.numpy()[len(names)] = sample.mask
             names.append(sample.name)
@@ -59,15 +66,15 @@ class Collate:
         )
 
 
-def empty(shape: tuple[int, ...]) -> Tensor:
-    """A uint8 tensor; in a worker it lies in shared memory, so that handing it over copies nothing."""
+def empty(shape: tuple[int, ...], kind: torch.dtype = torch.uint8) -> Tensor:
+    """A tensor; in a worker it lies in shared memory, so that handing it over copies nothing."""
     if get_worker_info() is None:
-        return torch.empty(shape, dtype=torch.uint8)
-    count = 1
+        return torch.empty(shape, dtype=kind)
+    count = kind.itemsize
     for length in shape:
         count *= length
     storage = torch.UntypedStorage._new_shared(count)  # type: ignore[no-untyped-call]
-    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)  # type: ignore[call-overload,no-any-return]
+    return torch.empty(0, dtype=kind).set_(storage, 0, shape)  # type: ignore[call-overload,no-any-return]
 
 
 class Loader(DataLoader[Any]):

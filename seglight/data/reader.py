@@ -5,22 +5,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seglight.data.decode import read_image, read_mask
-from seglight.data.labels import Labels
+from seglight.data.decode import image_size, is_turned, read_image, read_mask
+from seglight.data.labels import ColourLabels, Labels, MappedLabels, TolerantLabels, nearest
 from seglight.data.pair import Pair
+from seglight.data.pixels import Image, Pixels
 from seglight.ignore import IGNORE_INDEX
+
+LOSSY = (".jpg", ".jpeg")
 
 
 class Reader(Protocol):
     """What a dataset reads its samples with; small and picklable, since it travels to the workers."""
 
-    def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image [H, W, 3] RGB and mask [H, W] of class indices, all 255 where there are no labels."""
+    def __call__(self, pair: Pair) -> tuple[Image, NDArray[np.uint8]]:
+        """Image [H, W, C], uint8 or float32 from 0 to 255, RGB where C is 3; and mask [H, W] of class indices.
+
+        The mask is 255 all over where there are no labels.
+        """
 
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
         """The mask alone."""
@@ -28,28 +34,69 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class FileReader:
-    """Reads image and mask files; a wrong one raises ValueError or FileNotFoundError that names it."""
+    """Reads image and mask files; a wrong one raises ValueError or FileNotFoundError that names it.
+
+    pixels: how images of more bands and bits are read; RGB of 8 bits where it is not given.
+    """
 
     labels: Labels
+    pixels: Pixels | None = None
 
-    def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        image = read_image(pair.image, pair.frame)
+    def __call__(self, pair: Pair) -> tuple[Image, NDArray[np.uint8]]:
+        if self.pixels is None:
+            image, invalid = read_image(pair.image, pair.frame), None
+        else:
+            image, invalid = self.pixels.read(pair.image, pair.frame)
         if pair.mask is None:
             return image, np.full(image.shape[:2], IGNORE_INDEX, np.uint8)
         mask = self.mask(pair)
         if mask.shape != image.shape[:2]:
             raise size_mismatch(pair, (image.shape[0], image.shape[1]), (mask.shape[0], mask.shape[1]))
-        return image, mask
+        return image, mask if invalid is None else np.where(invalid, np.uint8(IGNORE_INDEX), mask)
+
+    def form(self, pair: Pair) -> tuple[int, int, int, int]:
+        """(H, W, C, bytes of a number) of the image, from the file's header."""
+        return (self.pixels or Pixels()).form(pair.image)
 
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
         if pair.mask is None:
             raise ValueError(f"{pair.image}: this split has no masks")
-        return self.labels(read_mask(pair.mask, pair.frame), pair.mask)
+        stored = read_mask(pair.mask, pair.frame)
+        try:
+            return self.labels(stored, pair.mask)
+        except ValueError as error:
+            if pair.mask.suffix.lower() not in LOSSY:
+                raise
+            raise ValueError(f"{error}. {lossy(stored, self.labels)}") from None
+
+
+def form(reader: Any, pair: Pair) -> tuple[int, int, int, int]:
+    """(H, W, C, bytes of a number) of an image; RGB of 8 bits where a reader does not say."""
+    if hasattr(reader, "form"):
+        return reader.form(pair)  # type: ignore[no-any-return]
+    return *image_size(pair.image), 3, 1
+
+
+def lossy(stored: NDArray[Any], labels: Labels) -> str:
+    """What is to be done about a JPEG mask whose values are no classes."""
+    labels = labels.labels if isinstance(labels, TolerantLabels) else labels
+    text = "JPEG is lossy, which changes the values of masks: save them as PNG"
+    if not isinstance(labels, MappedLabels | ColourLabels) or (stored.ndim == 3) != isinstance(labels, ColourLabels):
+        return text
+    distance = nearest(stored, labels)[1]
+    beside = int((distance > 0).sum())
+    return (
+        f"{text}, or data.mask_tolerance=N takes the nearest class within N grey levels ({beside:,} pixels, "
+        f"{beside / distance.size:.1%}, lie up to {int(distance.max())} beside those of the class table)"
+    )
 
 
 def size_mismatch(pair: Pair, image: tuple[int, int], mask: tuple[int, int]) -> ValueError:
     """Names both files and both sizes."""
-    return ValueError(
+    text = (
         f"{pair.mask}: the mask is {mask[1]} x {mask[0]} pixels; expected {image[1]} x {image[0]}, "
         f"the size of its image {pair.image}"
     )
+    if mask == image[::-1] and is_turned(pair.image):
+        text += ", which its EXIF orientation turns: data.exif=ignore reads images as they are stored, as this mask is"
+    return ValueError(text)

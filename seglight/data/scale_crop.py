@@ -53,7 +53,7 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         self.rare_classes = (rare_classes,) if isinstance(rare_classes, int | str) else tuple(rare_classes)
         self.rare_p = rare_p
         self.mirror = mirror
-        self.borders: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+        self.borders: dict[tuple[Any, ...], NDArray[Any]] = {}
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """The window (top, left, bottom, right) in source pixels and the (h, w) that it is resized to."""
@@ -92,38 +92,39 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         row, column = divmod(int(places[self.py_random.randrange(len(places))]), mask.shape[1])
         return row, column
 
-    def apply(self, img: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
+    def apply(self, img: NDArray[Any], **params: Any) -> NDArray[Any]:
         return self.cut(img, params["window"], params["target"], cv2.INTER_LINEAR, self.fill)
 
     def apply_to_mask(self, mask: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
         # the exact variant takes the pixel under each centre, as INTER_LINEAR does for the image
         return self.cut(mask, params["window"], params["target"], cv2.INTER_NEAREST_EXACT, self.fill_mask)
 
-    def border(self, channels: tuple[int, ...], fill: int | tuple[int, ...]) -> NDArray[np.uint8]:
+    def border(self, channels: tuple[int, ...], kind: Any, fill: int | tuple[int, ...]) -> NDArray[Any]:
         """A whole crop of padding, made once: copying from it is faster than filling with a colour."""
-        if channels not in self.borders:
-            self.borders[channels] = np.empty((*self.size, *channels), np.uint8)
-            self.borders[channels][:] = fill
-        return self.borders[channels]
+        if (channels, kind) not in self.borders:
+            self.borders[channels, kind] = np.empty((*self.size, *channels), kind)
+            self.borders[channels, kind][:] = fill
+        return self.borders[channels, kind]
 
     def cut(
         self,
-        source: NDArray[np.uint8],
+        source: NDArray[Any],
         window: tuple[int, int, int, int],
         target: tuple[int, int],
         interpolation: int,
         fill: int | tuple[int, ...],
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         """The window of `source`, resized to `target` and padded to the crop's size."""
         top, left, bottom, right = window
         h, w = target
         if self.mirror and (h, w) != self.size:
             piece = cv2.resize(source[top:bottom, left:right], (w, h), interpolation=interpolation)
             below, right_of = self.size[0] - h, self.size[1] - w
-            return np.asarray(cv2.copyMakeBorder(piece, 0, below, 0, right_of, cv2.BORDER_REFLECT_101), np.uint8)
-        out: NDArray[np.uint8] = np.empty((*self.size, *source.shape[2:]), np.uint8)
+            made = cv2.copyMakeBorder(piece, 0, below, 0, right_of, cv2.BORDER_REFLECT_101)
+            return np.asarray(made).reshape(*self.size, *source.shape[2:])
+        out: NDArray[Any] = np.empty((*self.size, *source.shape[2:]), source.dtype)
         if (h, w) != self.size:
-            border = self.border(source.shape[2:], fill)
+            border = self.border(source.shape[2:], source.dtype, fill)
             out[h:], out[:h, w:] = border[h:], border[:h, w:]
         piece = source[top:bottom, left:right]
         if piece.shape[:2] == (h, w):
@@ -131,5 +132,6 @@ class RandomScaleCrop(DualTransform):  # type: ignore[misc]
         elif (h, w) == self.size:
             cv2.resize(piece, (w, h), dst=out, interpolation=interpolation)
         else:
-            out[:h, :w] = cv2.resize(piece, (w, h), interpolation=interpolation)
+            resized = cv2.resize(piece, (w, h), interpolation=interpolation)
+            out[:h, :w] = resized.reshape(h, w, *source.shape[2:])  # OpenCV drops a single channel
         return out

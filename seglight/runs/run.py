@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from seglight.data.palette import Colour
+    from seglight.data.pixels import Pixels
     from seglight.deploy.prediction import Prediction
     from seglight.inference import Inference
 
@@ -234,11 +235,32 @@ class Run:
         except (ImportError, ValueError):
             return ()
 
-    def predict(self, image: Any) -> Prediction:
-        """The classes of an RGB image's pixels. image: an array [H, W, 3], a tensor [3, H, W], Pillow's, or a path."""
-        from seglight.inference import rgb_tensor
+    @cached_property
+    def pixels(self) -> Pixels:
+        """How this run's images are read: which bands, which values."""
+        from seglight.data.pixels import pixels_of
 
-        return self.predict_batch(rgb_tensor(image)[None])[0]
+        data: Any = OmegaConf.to_container(self.cfg.data)
+        return pixels_of(data if "value_range" in data else {})
+
+    def predict(self, image: Any) -> Prediction:
+        """The classes of an image's pixels. image: an RGB array [H, W, 3], a tensor [3, H, W], Pillow's, or a path.
+
+        A run on other images than 8-bit RGB takes arrays [H, W, C] of values as such files store them.
+        """
+        import torch
+
+        from seglight.data.bands import Stored
+        from seglight.data.pixels import Pixels
+        from seglight.inference import array_of, rgb_tensor
+
+        if self.pixels == Pixels():
+            return self.predict_batch(rgb_tensor(image)[None])[0]
+        if isinstance(image, str | Path):
+            pixels, _ = self.pixels.read(Path(image))
+        else:
+            pixels, _ = self.pixels.image(Stored(array_of(image)), "the image")
+        return self.predict_batch(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0]
 
     def predict_batch(
         self, images: torch.Tensor, probabilities: bool = True, inference: Inference | None = None
@@ -254,8 +276,7 @@ class Run:
             logits = (inference or Inference())(self.net, images.to(place))
             masks = logits.argmax(1).to(torch.uint8).cpu().numpy()
             shares = logits.softmax(1).cpu().numpy() if probabilities else [None] * len(images)
-            shown = images.round() if images.is_floating_point() else images
-            pixels = shown.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+            pixels = [self.pixels.pictured(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
         rows = zip(masks, pixels, shares, strict=True)
         return [Prediction(mask, image, self.classes, self.palette, share) for mask, image, share in rows]
 

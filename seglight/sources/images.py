@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seglight.data.decode import read_image
+from seglight.data.pixels import Pixels
 from seglight.deploy.prediction import Prediction
 from seglight.sources.listing import Item
 from seglight.sources.network import Network
 
 log = logging.getLogger(__name__)
 
-Image = NDArray[np.uint8]  # [H, W, 3]
+Image = NDArray[Any]  # uint8 or float32 [H, W, C]
 WAITING = 4  # batches' worth of images that wait for others of their size
 
 
@@ -25,25 +25,26 @@ def predictions(
     found: Iterable[Item], network: Network, batch_size: int, failed: Callable[[Item, Exception], Any]
 ) -> Iterator[tuple[Item, Prediction]]:
     """Each image with its prediction, those of one size together; `failed` hears of every file that is left out."""
-    for batch in batches(found, batch_size, failed):
+    for batch in batches(found, network.run.pixels, batch_size, failed):
         yield from in_memory(batch, network, failed)
 
 
 def batches(
-    found: Iterable[Item], batch_size: int, failed: Callable[[Item, Exception], Any]
+    found: Iterable[Item], pixels: Pixels, batch_size: int, failed: Callable[[Item, Exception], Any]
 ) -> Iterator[list[tuple[Item, Image]]]:
-    """Images of one size, at most `batch_size` of them."""
-    waiting: dict[tuple[int, ...], list[tuple[Item, Image]]] = {}
+    """Images of one size and kind of number, at most `batch_size` of them."""
+    waiting: dict[tuple[Any, ...], list[tuple[Item, Image]]] = {}
     for item in found:
         try:
-            image = read_image(item.path, item.frame)
+            image, _ = pixels.read(item.path, item.frame)
         except (ValueError, OSError) as error:
             failed(item, error)
             continue
-        same = waiting.setdefault(image.shape, [])
+        kind = (*image.shape, image.dtype.name)
+        same = waiting.setdefault(kind, [])
         same.append((item, image))
         if len(same) == batch_size:
-            yield waiting.pop(image.shape)
+            yield waiting.pop(kind)
         elif sum(map(len, waiting.values())) >= WAITING * batch_size:
             yield waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
     yield from waiting.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from seglight.data.listing import read_ids
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"}
 RASTERS = {".vrt", ".jp2", ".img"}  # read by windows whatever their size
+ARRAYS = {".npy", ".npz"}  # images of a network of other images than 8-bit RGB
 LISTS = {".txt", ".lst"}
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # the tags that make a TIFF a GeoTIFF (OGC 19-008r4, annex B)
 LARGE = 4096 * 4096  # pixels; what is larger is predicted by windows
@@ -33,10 +34,11 @@ class Item:
     frame: int = 0  # of a TIFF stack
 
 
-def items(source: Any, out: Path, endings: Sequence[str] = (".png",)) -> list[Item]:
+def items(source: Any, out: Path, endings: Sequence[str] = (".png",), deep: bool = False) -> list[Item]:
     """What a source holds, in a fixed order. `source`: a file, folder, glob, list file, camera number, or several.
 
-    endings: of the files that are written for each, after its name.
+    endings: of the files that are written for each, after its name. deep: for a network of other images than 8-bit RGB,
+    to which a TIFF's pages are bands of one image, and arrays (.npy, .npz) are images.
     Hidden files are left out, and what lies in `out`. FileNotFoundError and ValueError say why there is nothing, or
     which results would overwrite a file.
     """
@@ -44,42 +46,47 @@ def items(source: Any, out: Path, endings: Sequence[str] = (".png",)) -> list[It
         return [Item(Path(f"/dev/video{source}"), f"camera{source}", "camera")]
     texts = [source] if isinstance(source, str | Path) else list(source)
     found: dict[Path, Path] = {}  # file: the folder that its name starts from
+    known = IMAGES | VIDEOS | RASTERS | (ARRAYS if deep else set())
     for text in texts:
-        found |= dict.fromkeys(*files(Path(text).expanduser(), out))
+        found |= dict.fromkeys(*files(Path(text).expanduser(), out, known))
     if not found:
         raise FileNotFoundError(f"source={shown(source)}: no images or videos there; {expected()}")
-    listed = [page for path, base in found.items() for page in pages(path, base)]
+    listed = [page for path, base in found.items() for page in pages(path, base, deep)]
     named = apart(listed)
     refuse_overwriting(named, out, endings)
     return named
 
 
-def files(path: Path, out: Path) -> tuple[list[Path], Path]:
+def files(path: Path, out: Path, known: Collection[str]) -> tuple[list[Path], Path]:
     """The files of one source, and the folder that their names start from."""
     if path.is_dir():
         if path.resolve() == out.resolve():
             raise ValueError(f"out={out} is the source too; choose another folder for what is written")
-        return list(usable(path.rglob("*"), path, out)), path
+        return list(usable(path.rglob("*"), path, out, known)), path
     if path.is_file():
         if path.suffix.lower() in LISTS:
             return in_list(path)
-        if path.suffix.lower() not in IMAGES | VIDEOS | RASTERS:
+        if path.suffix.lower() not in known:
             raise ValueError(f"source={path}: {path.suffix or 'a file without suffix'} is no image; {expected()}")
         return [path], path.parent
     if any(sign in str(path) for sign in WILDCARDS):
         fixed = [part for part in path.parts if not any(sign in part for sign in WILDCARDS)]
         start = Path(*path.parts[: next(i for i, part in enumerate(path.parts) if part not in fixed)])
-        return list(usable((Path(p) for p in glob.iglob(str(path), recursive=True)), start, out)), start
+        return list(usable((Path(p) for p in glob.iglob(str(path), recursive=True)), start, out, known)), start
     raise FileNotFoundError(f"source={path}: no such file or folder; {expected()}")
 
 
-def usable(paths: Iterable[Path], start: Path, out: Path) -> Iterable[Path]:
+def usable(paths: Iterable[Path], start: Path, out: Path, known: Collection[str]) -> Iterable[Path]:
     """Files of a known kind, sorted; none that is hidden (._x.jpg, .DS_Store) or was written by an earlier call."""
     written = out.resolve()
     for path in sorted(paths):
         hidden = any(part.startswith(".") for part in path.relative_to(start).parts)
-        known = path.suffix.lower() in IMAGES | VIDEOS | RASTERS
-        if known and not hidden and path.is_file() and not path.resolve().is_relative_to(written):
+        if (
+            path.suffix.lower() in known
+            and not hidden
+            and path.is_file()
+            and not path.resolve().is_relative_to(written)
+        ):
             yield path
 
 
@@ -91,27 +98,41 @@ def in_list(path: Path) -> tuple[list[Path], Path]:
     return plain, Path(os.path.commonpath([file.parent for file in plain]))
 
 
-def pages(path: Path, base: Path) -> list[Item]:
-    """The items of one file: more than one where it is a TIFF of several pages."""
+def pages(path: Path, base: Path, deep: bool = False) -> list[Item]:
+    """The items of one file: more than one where it is a TIFF of several pages; one where those are bands (deep)."""
     name = path.absolute().relative_to(base.absolute()).as_posix()
     suffix = path.suffix.lower()
     if suffix in VIDEOS:
         return [Item(path, name, "video")]
     if suffix in RASTERS:
         return [Item(path, name, "raster")]
+    if deep and suffix in ARRAYS:
+        return [Item(path, name)]
     try:
         with Image.open(path) as image:
             tags = getattr(image, "tag_v2", ())
             if image.width * image.height > LARGE or any(tag in tags for tag in GEOGRAPHIC):
                 return [Item(path, name, "raster")]
-            count = int(getattr(image, "n_frames", 1)) if suffix in (".tif", ".tiff") else 1
+            count = int(getattr(image, "n_frames", 1)) if suffix in (".tif", ".tiff") and not deep else 1
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # reading it says what is wrong
-        return [Item(path, name, "raster" if is_tiff(path) else "image")]
+        return [Item(path, name, "raster" if is_tiff(path) and not (deep and is_small(path)) else "image")]
     if count == 1:
         return [Item(path, name)]
     digits = len(str(count - 1))
     stem = name.removesuffix(path.suffix)
     return [Item(path, f"{stem}_{page:0{digits}d}{path.suffix}", frame=page) for page in range(count)]
+
+
+def is_small(path: Path) -> bool:
+    """Whether a TIFF that Pillow does not open is neither large nor georeferenced."""
+    try:
+        import tifffile
+
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return page.imagelength * page.imagewidth <= LARGE and not any(tag in page.tags for tag in GEOGRAPHIC)  # type: ignore[union-attr]
+    except Exception:  # reading it says what is wrong
+        return False
 
 
 def is_tiff(path: Path) -> bool:

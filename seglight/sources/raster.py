@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglight.data.pixels import Pixels
 from seglight.data.progress import progress_bar
 from seglight.deploy.colours import Colour, overlay, safe_palette, table
 from seglight.ignore import IGNORE_INDEX
@@ -35,8 +36,8 @@ SHOWN = 2048  # the longer side of the overlay
 class Windows:
     """How a raster is read: centres of `size` pixels, `margin` more on every side seen by the network.
 
-    bands: which bands are red, green and blue, from 1. value_range: what becomes 0 and 255 in rasters that are not
-    uint8.
+    bands: which bands the network takes, from 1 (red, green, blue). value_range: what becomes 0 and 255 in rasters
+    that are not uint8. Where they are not given they are as in the run's own images.
     """
 
     size: int = 1024
@@ -69,7 +70,7 @@ def predict_raster(item: Item, network: Network, outputs: Outputs, windows: Wind
         except RasterioError as error:
             raise ValueError(f"{item.path}: cannot be read as a raster ({error})") from None
         with source:
-            reader = Reader(source, item.path, windows)
+            reader = Reader(source, item.path, windows, network.run.pixels)
             target = outputs.path(item.name, ".tif")
             colours = safe_palette(network.palette) if outputs.safe_colours else network.palette
             try:
@@ -86,11 +87,15 @@ def predict_raster(item: Item, network: Network, outputs: Outputs, windows: Wind
 class Reader:
     """A raster's pixels as the network takes them."""
 
-    def __init__(self, source: Any, path: Path, windows: Windows) -> None:
+    def __init__(self, source: Any, path: Path, windows: Windows, trained: Pixels) -> None:
         self.source, self.path, self.windows = source, path, windows
-        self.bands = chosen_bands(source, path, windows.bands)
+        self.bands = chosen_bands(source, path, windows.bands or trained.bands, trained.channels)
         kinds = {source.dtypes[band - 1] for band in self.bands}
-        self.value_range = windows.value_range
+        self.value_range = trained.value_range
+        if windows.value_range is not None:
+            low, high = windows.value_range
+            self.value_range = ((low, high),)
+        self.trained = replace(trained, value_range=self.value_range)
         if kinds != {"uint8"} and self.value_range is None:
             raise ValueError(
                 f"{path}: {', '.join(sorted(kinds))} pixels; value_range=[low,high] says which values become 0 and 255"
@@ -99,13 +104,11 @@ class Reader:
         self.always_valid = all(name == "all_valid" for name in flags)
 
     def pixels(self, **where: Any) -> NDArray[Any]:
-        """Bands [3, H, W] from 0 to 255: uint8, or float32 where the raster is deeper."""
+        """Bands [C, H, W] from 0 to 255: uint8, or float32 where the raster is deeper."""
         read: NDArray[Any] = self.read(self.source.read, self.bands, **where)
         if self.value_range is None:
             return read
-        low, high = self.value_range
-        scaled = (read.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-        return np.asarray(np.nan_to_num(scaled).clip(0, 255))
+        return np.moveaxis(self.trained.scaled(np.moveaxis(read, 0, -1), self.path), -1, 0)
 
     def valid(self, **where: Any) -> NDArray[np.bool_] | None:
         """Where there is data [H, W]; None where that is everywhere."""
@@ -139,18 +142,22 @@ class Reader:
         return sum(1 for _ in self.cores())
 
 
-def chosen_bands(source: Any, path: Path, bands: Sequence[int] | None) -> list[int]:
+def chosen_bands(source: Any, path: Path, bands: Sequence[int] | None, channels: int) -> list[int]:
     """Which bands are read: those asked for, else all but transparency; a single one stands for all three."""
     colours = [band for band in source.indexes if source.colorinterp[band - 1].name != "alpha"]
     if bands is None:
-        if len(colours) == 1:
+        if len(colours) == 1 and channels == 3:
             return colours * 3
-        if len(colours) != 3:
-            raise ValueError(f"{path}: {len(colours)} bands; the network takes 3: bands=[1,2,3] says which ones")
+        if len(colours) != channels:
+            example = ",".join(map(str, range(1, channels + 1)))
+            raise ValueError(
+                f"{path}: {len(colours)} bands; the network takes {channels}: bands=[{example}] says which ones"
+            )
         return colours
     wanted = list(bands)
-    if len(wanted) != 3 or any(band not in source.indexes for band in wanted):
-        raise ValueError(f"bands={wanted}: three bands are needed, each from 1 to {source.count} ({path})")
+    if len(wanted) != channels or any(band not in source.indexes for band in wanted):
+        count = "three" if channels == 3 else channels
+        raise ValueError(f"bands={wanted}: {count} bands are needed, each from 1 to {source.count} ({path})")
     return wanted
 
 
@@ -196,5 +203,5 @@ def small_overlay(reader: Reader, classes: Any, colours: Sequence[Colour]) -> Im
     source = reader.source
     scale = min(1.0, SHOWN / max(source.height, source.width))
     shape = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
-    pixels = reader.pixels(out_shape=(3, *shape)).round().astype(np.uint8)
-    return Image.fromarray(overlay(np.moveaxis(pixels, 0, -1), classes.read(1, out_shape=shape), colours))
+    pixels = np.moveaxis(reader.pixels(out_shape=(len(reader.bands), *shape)), 0, -1)
+    return Image.fromarray(overlay(reader.trained.pictured(pixels), classes.read(1, out_shape=shape), colours))

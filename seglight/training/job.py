@@ -11,6 +11,7 @@ from seglight.ranks.launch import RanksFailed, launch
 from seglight.ranks.signals import stops_at_once
 from seglight.runs import status
 from seglight.runs.run import Run
+from seglight.training.images import settle as settle_images
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ def train_run(run: Run) -> float:
     """Trains it to its end, which summary.json then tells; returns val/miou. A second process on it is refused."""
     try:
         with run.locked(), status.job(run), stops_at_once():
+            settle_images(run)
             if run.cfg.data.get("batch_size") == "auto":
                 from seglight.training.batch_size import settle
 

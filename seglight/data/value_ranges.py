@@ -1,0 +1,92 @@
+"""Which values images store: their bands, their percentiles, and what to say where they use a part of their range."""
+
+# Shapes: H W pixels, C bands
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seglight.data.bands import read_stored
+from seglight.data.listing import spread
+from seglight.data.pair import Pair
+from seglight.data.pixels import FULL, Pixels, Range
+from seglight.data.progress import progress_bar
+from seglight.data.workers import own_cores
+
+log = logging.getLogger(__name__)
+
+SAMPLED = 20_000_000  # values a band, over all images
+MOST, FEWEST = 65_536, 500  # of an image
+LOOKED_AT = 16  # images of which a hint is made
+SMALL = 1 / 3  # of the range of a kind of number: what uses less is told to set data.value_range
+
+
+def channels_of(pair: Pair, pixels: Pixels) -> int:
+    """How many channels an image gives the network; a single band serves as all three of RGB."""
+    stored = read_stored(pair.image, pair.frame, pixels.axes)
+    if stored.alpha and pixels.bands is None:
+        dropped = ", ".join(str(band + 1) for band in stored.alpha)
+        log.info("%s: band %s is marked as transparency and left out; data.bands takes it", pair.image, dropped)
+    count = pixels.chosen(stored, pair.image).shape[2]
+    return 3 if count == 1 else count
+
+
+def sampled(pair: Pair, pixels: Pixels, most: int) -> NDArray[np.float64]:
+    """At most so many of an image's pixels that have data, all their bands as stored [N, C]."""
+    stored = read_stored(pair.image, pair.frame, pixels.axes)
+    values = pixels.chosen(stored, pair.image)
+    invalid = pixels.invalid(values, stored.nodata, pair.image)
+    flat = values.reshape(-1, values.shape[2]) if invalid is None else values[~invalid]
+    if len(flat) > most:
+        flat = flat[np.random.default_rng(0).integers(len(flat), size=most)]
+    return flat.astype(np.float64)
+
+
+def percentile_range(pairs: Sequence[Pair], pixels: Pixels, percentiles: tuple[float, float]) -> Range:
+    """The two percentiles of each band's values over the images, of an equal number of pixels from each."""
+    most = int(np.clip(SAMPLED // len(pairs), FEWEST, MOST))
+    parts = []
+    title = f"data.value_range=p{percentiles[0]:g}-{percentiles[1]:g}"
+    with progress_bar(title, len(pairs)) as advance, ThreadPoolExecutor(own_cores()) as pool:
+        for part in pool.map(lambda pair: sampled(pair, pixels, most).astype(np.float32), pairs):
+            parts.append(part)
+            advance()
+    low, high = np.percentile(np.concatenate(parts), percentiles, axis=0)
+    limits = tuple((float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True))
+    log.info("%s: %s", title, ", ".join(f"{a:g} to {b:g}" for a, b in limits))
+    return limits
+
+
+def statistics(pairs: Sequence[Pair], pixels: Pixels) -> dict[str, list[float]]:
+    """min, p0.5, median, p99.5 and max of each band over some images, as stored; {} where none can be read."""
+    parts = []
+    for pair in spread(pairs, LOOKED_AT):
+        try:
+            parts.append(sampled(pair, pixels, MOST))
+        except (ValueError, OSError):  # named elsewhere
+            continue
+    if not parts or len({part.shape[1] for part in parts}) > 1:
+        return {}
+    found = np.percentile(np.concatenate(parts), [0, 0.5, 50, 99.5, 100], axis=0)
+    return dict(zip(("min", "p0.5", "median", "p99.5", "max"), found.tolist(), strict=True))
+
+
+def hint(pairs: Sequence[Pair], pixels: Pixels) -> str | None:
+    """What to set where deep images use a small part of what their kind of number can say."""
+    if not pairs or pixels.value_range is not None:
+        return None
+    kind = read_stored(pairs[0].image, pairs[0].frame, pixels.axes).values.dtype.name
+    if kind not in ("uint16", "int16") or not (found := statistics(pairs, pixels)):
+        return None
+    low, high = FULL[kind]
+    reached, lowest = max(found["max"]), min(found["min"])
+    if reached - max(low, min(lowest, 0)) > SMALL * (high - low):
+        return None
+    bits = (2 ** int(np.ceil(np.log2(max(reached, 2) + 1)))) - 1
+    least = 0 if lowest >= 0 else int(np.floor(lowest))
+    return f"values reach {reached:,.0f} of {high:,.0f}: data.value_range=[{least},{bits}] or p0.5-99.5"
