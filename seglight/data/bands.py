@@ -124,10 +124,13 @@ def by_tifffile(path: Path, frame: int) -> Stored:
     try:
         with tifffile.TiffFile(path) as file:
             series, key = file.series[0], file.pages.first
-            if others := [s for s in file.series[1:] if not s.keyframe.is_reduced and s.shape == series.shape]:
-                kinds = ", ".join(str(s.dtype) for s in [series, *others])
-                raise ValueError(f"{path}: pages of different kinds ({kinds}); expected one kind")
-            values, axes = (file.pages[frame].asarray(), key.axes) if frame else (series.asarray(), series.axes)
+            if frame:
+                parts, axes = [file.pages[frame].asarray()], key.axes
+            else:
+                full = [one for one in file.series if not one.keyframe.is_reduced and one.shape == series.shape]
+                if len({one.dtype for one in full}) > 1:
+                    raise ValueError("pages of different kinds of numbers")
+                parts, axes = [one.asarray() for one in full], series.axes
             nodata = key.tags.get(NODATA_TAG)
             extra = [int(kind) for kind in getattr(key, "extrasamples", ())]
     except FileNotFoundError:
@@ -136,9 +139,9 @@ def by_tifffile(path: Path, frame: int) -> Stored:
         if "imagecodecs" in str(error):  # a compression that tifffile leaves to another package
             return by_rasterio(path)
         raise undecodable(path, error) from None
-    values = np.moveaxis(values, (axes.index("Y"), axes.index("X")), (0, 1))
-    values = values.reshape(*values.shape[:2], -1)
-    colours = values.shape[2] - len(extra)
+    planes = [np.moveaxis(part, (axes.index("Y"), axes.index("X")), (0, 1)) for part in parts]
+    values = np.concatenate([plane.reshape(*plane.shape[:2], -1) for plane in planes], 2)
+    colours = values.shape[2] - len(extra)  # of a single page
     alpha = tuple(colours + place for place, kind in enumerate(extra) if kind in ALPHA)
     return Stored(values, as_number(None if nodata is None else nodata.value), alpha)
 

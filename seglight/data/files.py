@@ -48,7 +48,7 @@ def matches(root: Path, glob: str, leave_out: Sequence[Path] = ()) -> Matches:
             continue
         if opened is not None and path.suffix.lower() not in IMAGES | ARRAYS:
             continue
-        other = found.paths.setdefault(match.groups(), path)
+        other = found.paths.setdefault(key_of(glob, match.groups()), path)
         if other != path:
             raise ValueError(f"{path}: {glob} matches it by the same name as {other}; one file expected")
     return found
@@ -68,10 +68,21 @@ def any_case(glob: str) -> str:
     return f"{stem}." + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
 
 
+def key_of(glob: str, groups: Key) -> Key:
+    """What the wildcards stand for; folders that are not there are no part of it."""
+    return tuple(text for sign, text in zip(WILDCARD.findall(glob), groups, strict=True) if text or sign != "**/")
+
+
 def filled(glob: str, key: Key) -> str:
     """The glob with its wildcards replaced: the path that a file would have."""
-    parts = iter(key)
-    return WILDCARD.sub(lambda _: next(parts, "*"), glob) + (".*" if glob.endswith("*") and glob[-2:] != ".*" else "")
+    parts = list(key)
+
+    def part(match: re.Match[str]) -> str:
+        if match[0] == "**/" and not (parts and parts[0].endswith("/")):
+            return ""
+        return parts.pop(0) if parts else "*"
+
+    return WILDCARD.sub(part, glob.removesuffix(".*")) + (".*" if glob.endswith("*") else "")
 
 
 def is_hidden(relative: str) -> bool:

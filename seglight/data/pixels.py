@@ -140,9 +140,9 @@ def pixels_of(settings: Mapping[str, Any]) -> Pixels:
     """From a data set's keys, as `data.<key>` gives them; those that it lacks are not given. ValueError names one."""
     given = {key: settings.get(key) for key in SETTINGS}
     bands = numbers("bands", given["bands"])
-    channels = whole("data.channels", given["channels"] or 3)
+    channels = whole("data.channels", 3 if given["channels"] is None else given["channels"])
     rgb = numbers("rgb", given["rgb"])
-    own = bands or range(1, channels + 1)
+    own = bands or (range(1, channels + 1) if channels != 3 else rgb or ())  # 3: until the images have said it
     if rgb is not None and (len(rgb) != 3 or any(band not in own for band in rgb)):
         raise ValueError(f"data.rgb={typed(list(rgb))}: three of the bands {', '.join(map(str, own))} are needed")
     nodata = given["nodata"]

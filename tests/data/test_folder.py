@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, make_data: MakeData, caplog:
     (tmp_path / "masks" / "plain4_gt.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"masks/plain4_gt\.png: no such file; it is the mask of .*plain4\.png"):
         make_data(*options(tmp_path)).prepare()
-    with pytest.raises(ValueError, match="no images under"):
+    with pytest.raises(FileNotFoundError, match=r"no images under .*; there are images/\*\.png \(5\), "):
         make_data(*options(tmp_path), "data.images=images/*.jpg").prepare()
 
 

@@ -38,7 +38,7 @@ def save_sbd(path: Path, mask: np.ndarray) -> None:
     savemat(path, {"GTcls": {"Boundaries": np.zeros(20), "Segmentation": mask, "CategoriesPresent": np.arange(3)}})
 
 
-USERS_CLASSES = {"folder", "streaming", "module"}  # tested on their own
+USERS_CLASSES = {"folder", "roboflow", "cvat", "streaming", "module"}  # tested on their own
 CONFIGS = sorted({path.stem for path in (Path(__file__).parents[2] / "conf" / "data").glob("*.yaml")} - USERS_CLASSES)
 
 
@@ -57,13 +57,19 @@ COMMON = {
     "_target_", "_convert_", "name", "num_classes", "train_split", "split", "augment", "crop_size", "scale",
     "rare_classes", "batch_size", "eval_batch_size", "num_workers", "seed",
 }  # fmt: skip
-OF_FILES = COMMON | {"root", "draw_with_replacement", "on_error", "cache", "cache_dir"}
+OF_FILES = COMMON | {"root", "draw_with_replacement", "on_error", "allow_single_class", "cache", "cache_dir"}
+FOLDER = OF_FILES | {
+    "images", "masks", "class_table", "lists", "val_fraction", "split_seed", "mask_tolerance", "bands", "channels",
+    "value_range", "nodata", "axes", "rgb", "exif",
+}  # fmt: skip
 OWN_KEYS = {
     "ade20k": OF_FILES,
     "camvid": OF_FILES,
     "camvid_original": OF_FILES,
     "cityscapes": OF_FILES | {"coarse"},
-    "folder": OF_FILES | {"images", "masks", "class_table", "lists", "val_fraction", "split_seed"},
+    "cvat": FOLDER,
+    "folder": FOLDER,
+    "roboflow": FOLDER,
     "isbi2012": OF_FILES | {"folds", "fold", "fold_seed"},
     "module": {"_target_", "_convert_", "name", "module", "num_classes", "classes", "train_split", "split"},
     "pet": OF_FILES | {"border"},
