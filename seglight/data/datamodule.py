@@ -31,6 +31,7 @@ from seglight.data.prediction import palette_image, prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
+from seglight.data.splitting import Selection, classes_in
 from seglight.data.workers import worker_count
 from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, typed, whole
@@ -76,6 +77,12 @@ class SegmentationData(LightningDataModule):
         draw_with_replacement: bool = False,
         on_error: str = "raise",
         allow_single_class: bool = False,
+        folds: int | None = None,
+        fold: int = 0,
+        fraction: float = 1.0,
+        group: str | None = None,
+        stratify: bool = False,
+        split_seed: int = 0,
         cache: str | None = None,
         cache_dir: str | Path = "~/.cache/seglight",
         **unknown: Any,
@@ -108,6 +115,8 @@ class SegmentationData(LightningDataModule):
         if self.cache and self.root is None:
             raise ValueError(f"data.cache={cache}: data={self.name} reads no files that could be kept decoded")
         self.cache_dir = Path(cache_dir)
+        self.selection = Selection(folds, fold, fraction, group, stratify, split_seed)
+        self._classes: dict[str, frozenset[int]] = {}  # in each image, where they decide who is in which split
         self.looked = False  # at the classes of the training masks
         self._listed: dict[str, list[Pair]] = {}
         self._counts: dict[str, Tensor] = {}
@@ -132,7 +141,27 @@ class SegmentationData(LightningDataModule):
                 f"{self.root}: no such folder. data={self.name} expects there: {self.layout}. Set SEGLIGHT_DATA "
                 f"to the folder that holds it, or run: python -m seglight.fetch data={self.name}"
             )
-        return self.pairs(split)
+        selection, trains = self.selection, split == self.train_split
+        if selection.folds is not None and split in (self.train_split, self.split):
+            pool = self.pool()
+            pairs = selection.part_of_folds(pool, trains, lambda: self.classes_in(pool, selection.stratify))
+        else:
+            pairs = self.pairs(split)
+        if trains and selection.fraction < 1:
+            pairs = selection.part(pairs, lambda: self.classes_in(pairs, True))
+        return pairs
+
+    def pool(self) -> list[Pair]:
+        """The labelled images that `folds` divides."""
+        return self.pairs(self.train_split)
+
+    def classes_in(self, pairs: Sequence[Pair], wanted: bool = True) -> dict[str, frozenset[int]] | None:
+        """Which classes each image has; None where nobody wants to know."""
+        if not wanted:
+            return None
+        if any(pair.name not in self._classes for pair in pairs):
+            self._classes |= classes_in(pairs, self.reader(self.train_split), f"{self.name}: classes of the masks")
+        return self._classes
 
     def listed(self, split: str) -> list[Pair]:
         """The pairs of a split, checked once: not empty, no name twice, every file there, a few of them read."""

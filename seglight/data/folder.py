@@ -20,7 +20,7 @@ from seglight.data.pair import Pair
 from seglight.data.pixels import percentiles, pixels_of
 from seglight.data.reader import FileReader, Reader
 from seglight.data.splitting import first, ordered
-from seglight.data.value_ranges import channels_of, percentile_range
+from seglight.data.value_ranges import channels_of, deep_range, percentile_range
 from seglight.values import number, whole
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ class Folder(SegmentationData):
         class_table: str | Path | Mapping[str, Any],
         lists: Mapping[str, str] | None = None,
         val_fraction: float = 0.2,
-        split_seed: int = 0,
         mask_tolerance: int = 0,
         channels: int = 3,
         bands: Sequence[int] | None = None,
@@ -77,7 +76,6 @@ class Folder(SegmentationData):
             raise ValueError(f"data.lists={lists}: a list file a split is needed, {{train: train.txt, val: val.txt}}")
         self.images, self.masks, self.lists = images, masks, dict(lists or {})
         self.val_fraction = number("data.val_fraction", val_fraction, 0, 1, above=True, below=True)
-        self.split_seed = whole("data.split_seed", split_seed, 0)
         if whole("data.mask_tolerance", mask_tolerance, 0):
             self.labels = TolerantLabels(table.labels, mask_tolerance)
         given = {"channels": channels, "bands": bands, "value_range": value_range}
@@ -85,6 +83,7 @@ class Folder(SegmentationData):
         self.percentiles = percentiles(value_range)  # until the range has been found
         if self.lists and ALL not in self.lists:
             self.splits = tuple(self.lists)
+        self._settling = False
         self._matched: dict[tuple[str, str | None], list[Pair]] = {}
 
     def pairs(self, split: str) -> list[Pair]:
@@ -105,8 +104,14 @@ class Folder(SegmentationData):
         if split == ALL:
             return pairs
         count = max(1, round(self.val_fraction * len(pairs))) if pairs else 0
-        held_out = first(ordered(pairs, self.split_seed), count)
+        chosen_by = self.selection
+        units = ordered(pairs, chosen_by.seed, chosen_by.group, self.classes_in(pairs, chosen_by.stratify))
+        held_out = first(units, count)
         return [pair for pair in pairs if (pair.name in held_out) == (split == "val")]
+
+    def pool(self) -> list[Pair]:
+        given = "{split}" in self.images or self.train_split in self.lists
+        return self.pairs(self.train_split if given else ALL)
 
     def matched(self, images: str, masks: str | None) -> list[Pair]:
         """The images of one glob with the masks of the other; a mask that is not there has the path it would have."""
@@ -138,7 +143,7 @@ class Folder(SegmentationData):
         ]
 
     def reader(self, split: str) -> Reader:
-        if self.percentiles is not None:
+        if self.percentiles is not None and not self._settling:
             self.settled()
         return FileReader(self.labels, self.pixels)
 
@@ -147,7 +152,9 @@ class Folder(SegmentationData):
 
     def settled(self) -> dict[str, Any]:
         """How many bands the images have, and where `value_range` is percentiles, the values found."""
+        self._settling = True  # masks may have to be read, to know which images are for training
         pairs = self.unchecked(self.train_split)
+        self._settling = False
         if not pairs:
             return {}
         found: dict[str, Any] = {}
@@ -158,6 +165,9 @@ class Folder(SegmentationData):
             limits = percentile_range(pairs, self.pixels, self.percentiles)
             self.pixels, self.percentiles = replace(self.pixels, value_range=limits), None
             found["value_range"] = [list(pair) for pair in limits]
+        elif self.pixels.value_range is None and (deep := deep_range(pairs, self.pixels)):
+            self.pixels = replace(self.pixels, value_range=deep)
+            found["value_range"] = list(deep[0])
         return found
 
 

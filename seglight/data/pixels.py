@@ -107,6 +107,9 @@ class Pixels:
             limits = (FULL[kind],)
         if kind == "uint8" and set(limits) == {FULL["uint8"]}:
             return values
+        if kind == "uint8" and min(high for _, high in limits) > 255:
+            shown = typed([list(pair) for pair in limits])
+            raise ValueError(f"{path}: 8 bits, where data.value_range={shown}: convert it to what the others are")
         if len(limits) not in (1, values.shape[2]):
             raise ValueError(f"data.value_range has {len(limits)} pairs; {path} has {values.shape[2]} bands")
         low, high = np.array(limits, np.float64).T

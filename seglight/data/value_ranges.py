@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from seglight.data.bands import read_stored
+from seglight.data.bands import read_header, read_stored
 from seglight.data.listing import spread
 from seglight.data.pair import Pair
 from seglight.data.pixels import FULL, Pixels, Range
@@ -34,6 +34,15 @@ def channels_of(pair: Pair, pixels: Pixels) -> int:
         log.info("%s: band %s is marked as transparency and left out; data.bands takes it", pair.image, dropped)
     count = pixels.chosen(stored, pair.image).shape[2]
     return 3 if count == 1 else count
+
+
+def deep_range(pairs: Sequence[Pair], pixels: Pixels) -> Range | None:
+    """The range of the kind of number that the images store, where some that are looked at all have 16 bits."""
+    try:
+        kinds = {read_header(pair.image, pixels.axes)[2].name for pair in spread(pairs, LOOKED_AT)}
+    except (ValueError, OSError):  # reading it says what is wrong
+        return None
+    return (FULL[kinds.pop()],) if len(kinds) == 1 and kinds <= {"uint16", "int16"} else None
 
 
 def sampled(pair: Pair, pixels: Pixels, most: int) -> NDArray[np.float64]:
@@ -78,7 +87,7 @@ def statistics(pairs: Sequence[Pair], pixels: Pixels) -> dict[str, list[float]]:
 
 def hint(pairs: Sequence[Pair], pixels: Pixels) -> str | None:
     """What to set where deep images use a small part of what their kind of number can say."""
-    if not pairs or pixels.value_range is not None:
+    if not pairs or pixels.value_range not in (None, (FULL["uint16"],), (FULL["int16"],)):
         return None
     kind = read_stored(pairs[0].image, pairs[0].frame, pixels.axes).values.dtype.name
     if kind not in ("uint16", "int16") or not (found := statistics(pairs, pixels)):

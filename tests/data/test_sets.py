@@ -57,7 +57,10 @@ COMMON = {
     "_target_", "_convert_", "name", "num_classes", "train_split", "split", "augment", "crop_size", "scale",
     "rare_classes", "batch_size", "eval_batch_size", "num_workers", "seed",
 }  # fmt: skip
-OF_FILES = COMMON | {"root", "draw_with_replacement", "on_error", "allow_single_class", "cache", "cache_dir"}
+OF_FILES = COMMON | {
+    "root", "draw_with_replacement", "on_error", "allow_single_class", "folds", "fold", "fraction", "group",
+    "stratify", "split_seed", "cache", "cache_dir",
+}  # fmt: skip
 FOLDER = OF_FILES | {
     "images", "masks", "class_table", "lists", "val_fraction", "split_seed", "mask_tolerance", "bands", "channels",
     "value_range", "nodata", "axes", "rgb", "exif",
