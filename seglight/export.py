@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt"}
-
 
 def export(cfg: DictConfig) -> None:
     """Writes the file and its card once the file has been run and compared with PyTorch; says what int8 costs."""
     from seglight.deploy.card import card
+    from seglight.deploy.tracing import ENDINGS
     from seglight.exporting import costs, facts
     from seglight.runs.run import load_run
 
@@ -54,6 +53,7 @@ def export(cfg: DictConfig) -> None:
 
 def check(cfg: DictConfig) -> None:
     """ValueError where a key has a value that it cannot have."""
+    from seglight.deploy.tracing import ENDINGS
     from seglight.values import one_of, whole
 
     one_of("format", cfg.format, ENDINGS)

@@ -6,13 +6,13 @@ import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
-
-import torch
+from typing import Any
 
 
 def reset_peak_memory() -> None:
     """Measures from now on; where the system cannot forget a process's peak, from its start."""
-    if torch.cuda.is_available():
+    torch: Any = sys.modules.get("torch")  # a process without it uses no GPU through it
+    if torch and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):  # not every system has it, nor lets a process write it
         Path("/proc/self/clear_refs").write_text("5")
@@ -21,6 +21,8 @@ def reset_peak_memory() -> None:
 def peak_memory(on_gpu: bool = False) -> int:
     """Bytes: allocated on this process's GPU, or resident in memory."""
     if on_gpu:
+        import torch
+
         return torch.cuda.max_memory_allocated()
     if (status := Path("/proc/self/status")).exists():
         peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]

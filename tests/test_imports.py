@@ -48,12 +48,14 @@ ALLOWED = {
     ),
     "tables": "config deploy mistakes models",
     "exporting": "deploy metrics models runs",
+    "speed": "deploy errors peak_memory runs",
 }
 COMMANDS = (
     "train",
     "evaluate",
     "predict",
     "export",
+    "latency",
     "demo",
     "check",
     "inspect",

@@ -18,9 +18,13 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # of ONNX Runtime
 
 
 class Runtime(Protocol):
-    """`runtime(images [B, C, H, W])` gives logits [B, K, H, W] or classes [B, H, W]; text: the file's metadata."""
+    """`runtime(images [B, C, H, W])` gives logits [B, K, H, W] or classes [B, H, W].
+
+    text: the file's metadata. device: cpu or cuda.
+    """
 
     text: str | None
+    device: str
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]: ...
 
@@ -37,6 +41,7 @@ class OnnxRuntime:
         self.session = runtime.InferenceSession(str(path), options, providers=there)
         self.text = self.session.get_modelmeta().custom_metadata_map.get(KEY)
         self.input = self.session.get_inputs()[0].name
+        self.device = "cuda" if self.session.get_providers()[0] == PROVIDERS[0] else "cpu"
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
         return self.session.run(None, {self.input: images})[0]  # type: ignore[no-any-return]
@@ -44,6 +49,8 @@ class OnnxRuntime:
 
 class OpenVino:
     """A .xml file, its .bin beside it."""
+
+    device = "cpu"
 
     def __init__(self, path: Path, threads: int) -> None:
         openvino = package("openvino", path)
@@ -60,6 +67,8 @@ class OpenVino:
 
 class TorchScript:
     """A .pt file."""
+
+    device = "cpu"
 
     def __init__(self, path: Path, threads: int) -> None:
         self.torch = package("torch", path)

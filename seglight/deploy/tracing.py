@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from seglight.deploy.about import KEY, About
 from seglight.deploy.graph import fold_norms, plain_pools
+from seglight.deploy.products import AsProducts
 from seglight.deploy.runtimes import first_line
 
+ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt"}  # of each format's files
 OPSET = 17  # ONNX Runtime 1.12 (2022) and later read it
 EXAMPLE = (2, 97, 129)  # B, H, W that the network is traced with; it runs at others
 
@@ -51,7 +53,7 @@ def write_onnx(net: nn.Module, path: Path, about: About) -> None:
 
     axes = {0: "batch", 2: "height", 3: "width"}
     given = axes if about.output == "logits" else {0: "batch", 1: "height", 2: "width"}
-    with quiet_tracing("onnx"):
+    with quiet_tracing("onnx"), AsProducts():
         torch.onnx.export(
             Answering(net, about.output), (example(about),), str(path), dynamo=False, opset_version=OPSET,
             input_names=["images"], output_names=[about.output], dynamic_axes={"images": axes, about.output: given},

@@ -73,7 +73,8 @@ def on_grid(x: Tensor, stride: float, wanted: int) -> Tensor:
     """A map at `stride` interpolated to cells of `wanted` pixels; what its own cells do not reach repeats the last."""
     if stride == wanted:
         return x
-    height, width = (math.ceil(n * stride / wanted) for n in x.shape[2:])
+    over, under = (stride / wanted).as_integer_ratio()  # exact: wanted is a power of two
+    height, width = ((n * over + under - 1) // under for n in x.shape[2:])  # rounded up, of a traced size too
     x = F.pad(x, (0, 1, 0, 1), mode="replicate")
     y = F.interpolate(x, scale_factor=stride / wanted, mode="bilinear", align_corners=False)
     return y[:, :, :height, :width]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 
 from seglight.results.compared import ComparedRun
 
-# What summary.json holds, in words and units
+# What summary.json holds, in words and units; latency_ms once `python -m seglight.latency` has measured it
 COSTS = {
     "params": "parameters",
     "trainable_params": "trained parameters",
@@ -29,21 +28,8 @@ CONDITION = re.compile(r"\s*([\w./+-]+)\s*(<=|>=|==|!=|<|>|=)\s*([^<>=!]+?)\s*")
 
 
 def costs_of(run: ComparedRun) -> dict[str, float]:
-    """The costs that a run knows; `latency.json` in its folder has what `python -m seglight.latency` measured."""
-    known: dict[str, Any] = {**latency(run), **run.summary}
-    return {key: float(known[key]) for key in COSTS if isinstance(known.get(key), int | float)}
-
-
-def latency(run: ComparedRun) -> dict[str, Any]:
-    """What was measured of a run after its training."""
-    path = run.run.path / "latency.json"
-    try:
-        measured = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
-        raise ValueError(
-            f"{path} cannot be read: python -m seglight.latency run={run.run.path} writes it again"
-        ) from None
-    return measured if isinstance(measured, dict) else {}
+    """The costs that a run knows."""
+    return {key: float(run.summary[key]) for key in COSTS if isinstance(run.summary.get(key), int | float)}
 
 
 def satisfying(where: str, values: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[list[int], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -54,15 +55,18 @@ def presets() -> Iterator[str]:
 def encoders() -> Iterator[str]:
     """Every option of `encoder`, in a U-Net and in an FCN with the finest skips that it has the strides for."""
     for name in mistakes.options(conf_dir(), "encoder"):
-        yield f"encoder={name} decoder=unet_auto skips=concat"
-        for skips in ("add8", "add16", "add4", "none"):
-            overrides = f"encoder={name} decoder=fcn skips={skips}"
-            try:
-                build(overrides.split(), device="meta")
-            except ValueError:
-                continue
-            yield overrides
-            break
+        fcn = [f"encoder={name} decoder=fcn skips={skips}" for skips in ("add8", "add16", "add4", "none")]
+        for choices in ([f"encoder={name} decoder=unet_auto skips=concat"], fcn):
+            yield from islice(filter(fits, choices), 1)
+
+
+def fits(overrides: str) -> bool:
+    """Whether there is such a network."""
+    try:
+        build(overrides.split(), device="meta")
+    except ValueError:
+        return False
+    return True
 
 
 def row(overrides: str) -> str:

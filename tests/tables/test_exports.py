@@ -6,7 +6,8 @@ import pytest
 
 from seglight.tables.exports import FORMATS, encoders, measured, presets, row
 
-# The kinds of size arithmetic: pooled odd maps, crops by offsets, mirrored borders, multiples, SAME padding, windows.
+# The kinds of size arithmetic: pooled odd maps, crops by offsets, mirrored borders, multiples, SAME padding, windows,
+# patches whose positions are resized.
 SAMPLE = (
     "model=unet_small",
     "model=linknet encoder=mobilenet_v2",
@@ -16,7 +17,9 @@ SAMPLE = (
     "encoder=unet_valid encoder.channels=[4,8,8] decoder=unet_tiles skips=concat",
     "encoder=resnet18 decoder=fcn_head skips=none",
     "encoder=vgg11_bn decoder=interpolate skips=none",
+    "encoder=vit_small +encoder.depth=4 +encoder.pyramid_width=16 decoder=upernet skips=concat decoder.width=16",
 )
+REFUSED = ("model=patch", "model=patch_interpolate")
 
 
 @pytest.mark.parametrize("overrides", SAMPLE)
@@ -33,6 +36,8 @@ def test_patches_are_refused_with_the_reason() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("overrides", [*presets(), *encoders()])
 def test_every_preset_and_encoder_is_exact_in_every_format(overrides: str) -> None:
-    if "model=patch" in overrides:
-        pytest.skip("refused")
-    assert max(measured(overrides.split(), FORMATS)) < 1e-3
+    if overrides in REFUSED:
+        with pytest.raises(ValueError, match="decoder=patch"):
+            measured(overrides.split(), FORMATS)
+    else:
+        assert max(measured(overrides.split(), FORMATS)) < 1e-3
