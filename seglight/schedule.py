@@ -88,3 +88,22 @@ class OneCycle(Schedule):
         if progress < self.pct_start:
             return cosine(1 / self.div, 1.0, progress / self.pct_start)
         return cosine(1.0, 1 / self.final_div, (progress - self.pct_start) / max(1 - self.pct_start, 1e-9))
+
+
+@dataclass
+class WSD(Schedule):
+    """Warm-up, stable, decay: 1, and over the last `decay` of the run 1 - sqrt(its share) down to 0.
+
+    Hu et al. 2024 (MiniCPM), section 4; the decay's shape: Hägele et al. 2024, section 3. A run that goes on with more
+    epochs goes on at 1, from its decayed weights (WSD-S: Wen et al. 2024, section 4).
+    """
+
+    decay: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("schedule.decay", self.decay, 0, 1)
+
+    def factor(self, progress: float) -> float:
+        left = 1.0 - progress
+        return 1.0 if left >= self.decay else 1.0 - math.sqrt(1.0 - left / self.decay)

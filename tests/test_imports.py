@@ -41,7 +41,7 @@ ALLOWED = {
     "training": (
         "callbacks config data errors freeze ignore models overrides peak_memory ranks results runs task values"
     ),
-    "sweeps": "callbacks config data errors extras mistakes ranks results runs training values",
+    "sweeps": "callbacks config data errors extras mistakes overrides ranks results runs training values",
     "evaluation": (
         "calibration callbacks cli config data errors inference metrics objects overrides ranks results runs training "
         "values"

@@ -11,6 +11,7 @@ def register() -> None:
 
     Hydra takes launchers from a package called hydra_plugins alone; under that name the configs ask for these.
     """
+    from seglight.sweeps.halving import Halving
     from seglight.sweeps.in_turn import InTurn
     from seglight.sweeps.optuna_search import OptunaSearch
     from seglight.sweeps.processes import Processes
@@ -19,7 +20,7 @@ def register() -> None:
     from seglight.sweeps.slurm_jobs import SlurmJobs
 
     known = Plugins.instance().class_name_to_class
-    for kind in (InTurn, OptunaSearch, Processes, RayJobs, ResumeSweep, SlurmJobs):
+    for kind in (Halving, InTurn, OptunaSearch, Processes, RayJobs, ResumeSweep, SlurmJobs):
         known[f"hydra_plugins.seglight.{kind.__name__}"] = kind
     node = {"_target_": "hydra_plugins.seglight.InTurn"}
     ConfigStore.instance().store(group="hydra/launcher", name="basic", node=node, provider="seglight")

@@ -40,16 +40,24 @@ def print_report(folder: Path) -> int:
 
     from seglight.runs.run import sweep_runs
     from seglight.runs.status import DONE
+    from seglight.sweeps.rungs import Rungs
 
-    runs = sweep_runs(folder)
+    runs, rungs = sweep_runs(folder), Rungs.of(folder)
     given = [by_key(run.overrides) for run in runs]
     shared = set.intersection(*(set(overrides.values()) for overrides in given)) if len(runs) > 1 else set()
     table = Table(title=f"{len(runs)} jobs in {folder}")
-    for column in ("job", "overrides", "status", "val/miou", "seconds"):
-        table.add_column(column, justify="right" if column in ("val/miou", "seconds") else "left", overflow="fold")
+    for column in ("job", "overrides", *(("rung", "epochs") if rungs else ()), "status", "val/miou", "seconds"):
+        numeric = column in ("rung", "epochs", "val/miou", "seconds")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     comparison, refused = compared(runs)
     intervals = {str(run.run.path): row["miou"] for run, row in with_intervals(comparison)}
+    place = str(folder)
+    if rungs:
+        finalists = [run for run in runs if rungs.is_last(run.path.name)]
+        comparison, refused = compared(finalists)  # the others had fewer epochs
+        place = f"[{','.join(str(run.path) for run in finalists)}]"
     reasons, left = [], Counter(dict.fromkeys(WORDS.values(), 0))
+    hidden = shared | {overrides.get("trainer.max_epochs", "") for overrides in given if rungs}  # in a column
     for run, overrides in zip(runs, given, strict=True):
         summary = run.summary
         status, score, seconds = summary["status"], summary.get("val/miou"), summary.get("train_seconds")
@@ -59,7 +67,8 @@ def print_report(folder: Path) -> int:
             reasons.append(f"job {run.path.name} failed: {shortened(error.splitlines()[0], LONGEST)}")
         table.add_row(
             run.path.name,
-            " ".join(text for text in overrides.values() if text not in shared),
+            " ".join(text for text in overrides.values() if text not in hidden),
+            *((str(rungs.rung(run.path.name)), str(run.cfg.trainer.max_epochs)) if rungs else ()),
             status,
             "-" if score is None or score != score else f"{score:.4f}{within(intervals.get(str(run.path)))}",
             "-" if seconds is None else f"{seconds:.1f}",
@@ -68,9 +77,11 @@ def print_report(folder: Path) -> int:
     print(*reasons, sep="\n", end="\n" if reasons else "")
     if common := [text for text in (given[0] if runs else {}).values() if text in shared - constants(folder)]:
         print("all:", *common)
+    if rungs:
+        print(rungs.spent([run.summary for run in runs]))
     if comparison is not None:
         print(*comparison.verdict, sep="\n")
-        print("A page with all of it:", shlex.join(["python", "-m", "seglight.compare", f"runs={folder}"]))
+        print("A page with all of it:", shlex.join(["python", "-m", "seglight.compare", f"runs={place}"]))
     elif refused:
         print("not compared:", refused)
     if counts := [(count, word) for word, count in left.items() if count]:

@@ -11,6 +11,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from seglight.overrides import key_of
+
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +36,7 @@ class ResumeSweep(Sweeper):
         from seglight.runs.resume import plan
         from seglight.runs.run import Run, sweep_runs
         from seglight.runs.status import DONE
+        from seglight.sweeps.rungs import FILE, Rungs
         from seglight.training.validate import validate
 
         if not hasattr(self.launcher, "train"):
@@ -44,6 +47,9 @@ class ResumeSweep(Sweeper):
         runs = sweep_runs(folder)
         if not runs:
             raise SystemExit(f"error: resume_sweep={folder}: no runs are there")
+        rungs = Rungs.of(folder)
+        if rungs and any(key_of(text) == "trainer.max_epochs" for text in overrides):
+            raise ValueError(f"trainer.max_epochs: {folder / FILE} says how many epochs each of its jobs gets")
         waiting = [run for run in runs if run.summary["status"] not in DONE]
         if overrides:  # all can change, before one does
             for run in waiting:
@@ -58,3 +64,5 @@ class ResumeSweep(Sweeper):
         done = len(runs) - len(paths) - left
         log.info("%d of %d jobs are done, %d start, %d are left alone", done, len(runs), len(paths), left)
         self.launcher.train(paths)
+        if rungs:
+            rungs.go_on(self.launcher)
