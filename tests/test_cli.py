@@ -120,7 +120,10 @@ def test_compose_takes_overrides_one_by_one() -> None:
         ("train data=null", "data=null: expected one of ade20k, camvid,"),
         ("train model=[fcn8s,unet]", "model takes one option; -m model=fcn8s,unet runs each"),
         ("train ~data", "~data: a group cannot be left out"),
-        ("train freeze.n=2", "the options with n: freeze=gradual, freeze=gradual_discriminative, freeze=stages"),
+        (
+            "train freeze.n=2",
+            "the options with n: freeze=gradual, freeze=gradual_discriminative, freeze=last_blocks, freeze=stages",
+        ),
         ("train optim.lr=-1", "optim.lr=-1: a number from 0 is needed"),
         ("train data.batch_size=0", "data.batch_size=0: a whole number from 1"),
         ("train average=ema average.decay=2", "average.decay=2: a number from 0 and at most 1"),

@@ -58,10 +58,6 @@ class RunSummary(Resumable):
     def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.started = None  # an evaluation within an epoch, and what is saved after it, is no training
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.state.fn == "fit":  # not an evaluation alone
-            pl_module.log("train_seconds", self.seconds, rank_zero_only=True)  # in metrics.csv: score against time
-
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking:
             return

@@ -62,7 +62,7 @@ def test_every_skip_strategy_works_with_every_decoder_that_has_skips() -> None:
         assert {skips for name, skips in found if name == decoder} == set(options("skips"))
 
 
-WITHOUT_SKIPS = ("deconv", "fcn_head", "interpolate", "patch", "patch_interpolate")
+WITHOUT_SKIPS = ("linear", "deconv", "fcn_head", "interpolate", "patch", "patch_interpolate")
 
 
 @pytest.mark.parametrize("encoder", ["unet_shallow", "resnet18"])
@@ -77,6 +77,8 @@ def test_a_cell_that_cannot_be_is_refused_with_both_names(encoder: str) -> None:
         elif cell.decoder in WITHOUT_SKIPS:
             decoder = cell.decoder.removesuffix("_interpolate")
             says = f"skips={cell.skips}: decoder={decoder} takes no skip connections; use skips=none"
+        elif cell.skips == "add8_scaled" and cell.decoder in ("dpt", "segformer", "upernet"):
+            says = f"skips=add8_scaled: decoder={cell.decoder} takes maps as they are; use a strategy without scales"
         else:
             says = f"skips={cell.skips} needs maps at stride"
             assert f"which encoder={name} lacks" in str(network)
