@@ -26,6 +26,13 @@ from seglight.runs.run import Run, sweep_runs
 from tests.forking import ENVIRONMENT, REPO, Forking
 
 # One optimizer step or two on tiny images: what a test adds to a command line to be quick.
+try:  # openvino brings it: its handler closes its stream where Hydra sets logging up, and that is pytest's by then
+    from absl.logging import get_absl_handler
+except ModuleNotFoundError:
+    pass
+else:
+    get_absl_handler().python_handler.stream = sys.__stderr__
+
 QUICK = (
     "data=shapes", "data.train_images=8", "data.val_images=4", "data.size=64", "data.crop_size=64", "data.batch_size=4",
     "data.num_workers=0", "trainer.max_epochs=1", "trainer.accelerator=cpu", "encoder.weights=null",
