@@ -18,6 +18,8 @@ from seglight.results.compared import ComparedRun
 from seglight.results.costs import costs_of
 from seglight.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
 
 def config(run: Path, *overrides: str) -> DictConfig:
     """What the command line composes."""

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from seglight.data.fingerprint import fingerprint
@@ -14,6 +15,8 @@ from seglight.data.pair import Pair
 from seglight.runs.run import Run
 from seglight.sweeps.verification import changed_data, differences, judged
 from tests.conftest import Command, new_run
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_run_comes_out_bit_for_bit_and_a_changed_score_is_found(

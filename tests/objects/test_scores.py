@@ -52,6 +52,7 @@ def answers(mask: np.ndarray[Any, Any], classes: int = 2) -> Any:
     return lambda net, images: logits
 
 
+@pytest.mark.slow
 def test_all_found_is_1_and_an_absent_class_has_no_score() -> None:
     mask = squares((1, 2, 2, 12, 12), (1, 20, 20, 30, 40))
     means, rows = scored(mask, mask)

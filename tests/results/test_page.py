@@ -16,6 +16,8 @@ from seglight.results.comparison import compare
 from seglight.results.drawing import side_by_side
 from seglight.results.page import as_json
 
+pytestmark = pytest.mark.slow
+
 Scored = Callable[..., Path]
 TABS = ["Table", "Cost", "Axes", "Classes", "Learning", "Images"]
 

@@ -14,6 +14,8 @@ from seglight.runs.run import sweep_runs
 from seglight.sweeps.halving import Halving, max_epochs
 from tests.conftest import QUICK, Command, rows
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_best_job_trains_on_at_the_full_rate_and_a_folder_is_not_halved_twice(
     command: Command, tmp_path: Path

@@ -6,6 +6,8 @@ import pytest
 
 from seglight.tables.exports import FORMATS, encoders, measured, presets, row
 
+pytestmark = pytest.mark.slow
+
 # The kinds of size arithmetic: pooled odd maps, crops by offsets, mirrored borders, multiples, SAME padding, windows,
 # patches whose positions are resized.
 SAMPLE = (
