@@ -69,6 +69,7 @@ def test_the_command_on_patches_says_how_many(command: Command) -> None:
     assert "classifications per image: 81" in answer.stdout
 
 
+@pytest.mark.slow
 def test_published_cells_exist_and_the_grid_is_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import seglight.tables.grid
 

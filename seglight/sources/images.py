@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seglight.data.decode import read_image
 from seglight.data.pixels import Pixels
 from seglight.deploy.prediction import Prediction
 from seglight.sources.listing import Item
@@ -36,7 +37,8 @@ def batches(
     waiting: dict[tuple[Any, ...], list[tuple[Item, Image]]] = {}
     for item in found:
         try:
-            image, _ = pixels.read(item.path, item.frame)
+            whole = item.frame is None
+            image = pixels.read(item.path)[0] if whole else read_image(item.path, item.frame or 0)
         except (ValueError, OSError) as error:
             failed(item, error)
             continue

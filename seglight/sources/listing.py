@@ -31,7 +31,7 @@ class Item:
     path: Path
     name: str
     kind: str = "image"
-    frame: int = 0  # of a TIFF stack
+    frame: int | None = None  # of a TIFF stack, whose pages are images of their own
 
 
 def items(source: Any, out: Path, endings: Sequence[str] = (".png",), deep: bool = False) -> list[Item]:
