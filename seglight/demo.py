@@ -78,7 +78,7 @@ def page(networks: list[Any], images: list[str]) -> Any:
             return [None for _ in networks]
         try:
             image = read_image(Path(path))
-            return [network.run.predict_batch(tensor(image), False, network.inference)[0] for network in networks]
+            return [network(tensor(image))[0] for network in networks]
         except (ValueError, OSError) as error:
             raise gradio.Error(str(error).replace(path, Path(path).name), duration=None) from None
         except (MemoryError, RuntimeError) as error:

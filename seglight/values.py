@@ -34,6 +34,12 @@ def one_of(key: str, value: Any, known: Iterable[Any]) -> Any:
     return value
 
 
+def shortened(names: Iterable[Any], shown: int = 6) -> str:
+    """The first names, and how many there are."""
+    names = list(names)
+    return ", ".join(names[:shown]) + (f", ... ({len(names)})" if len(names) > shown else "")
+
+
 def typed(value: Any) -> str:
     """A value as it is typed on the command line."""
     if isinstance(value, Sequence) and not isinstance(value, str):

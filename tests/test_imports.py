@@ -35,7 +35,7 @@ ALLOWED = {
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference low_rank mistakes overrides ranks values",
-    "objects": "data deploy runs values",
+    "objects": "data deploy ignore runs values",
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
     "training": (

@@ -6,7 +6,8 @@ from typing import Any
 
 import lightning as L
 
-from seglight.callbacks.image_scores import masks_of, on_rank_0
+from seglight.callbacks.gathering import on_rank_0
+from seglight.callbacks.image_scores import masks_of
 from seglight.results.boundary_scores import BoundaryScores
 
 
@@ -28,7 +29,7 @@ class Boundaries(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         assert self.counted is not None
-        mine, *others = on_rank_0(self.counted)
+        mine, *others = on_rank_0([self.counted])
         for other in others:
             mine.add(other)
         self.counted = mine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
 from seglight.callbacks.best import Best
-from seglight.data.sampler import rank_and_world
+from seglight.callbacks.gathering import on_rank_0
 from seglight.results.error_kinds import WIDTH, background_of, error_map
 from seglight.results.image_scores import ImageCounts, ImageScores, counts_of
 
@@ -51,10 +49,8 @@ class CountImages(L.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or (self.best is not None and not self.best.is_now(trainer)):
             return
-        ranks = on_rank_0(self.images)
+        images = on_rank_0(self.images)
         if trainer.is_global_zero:
-            dealt = itertools.chain.from_iterable(itertools.zip_longest(*ranks))  # as the sampler dealt them out
-            images = [image for image in dealt if image is not None]
             self.scores = ImageScores.of(str(self.data.name), str(self.data.split), pl_module.metrics.classes, images)
             if self.path is not None:
                 self.scores.write(self.place(self.path, self.scores))
@@ -78,13 +74,3 @@ def masks_of(batch: Any, predictions: Tensor) -> Iterator[tuple[str, NDArray[np.
     """Name, ground truth and prediction [H, W] of each image of a batch; a stand-in has no name."""
     truths, found = (masks.cpu().numpy().astype(np.uint8) for masks in (batch["mask"], predictions))
     return zip(batch["name"], truths, found, strict=False)
-
-
-def on_rank_0(value: Any) -> list[Any]:
-    """Rank 0 gets what every rank has, in their order; the others get their own."""
-    rank, world = rank_and_world()
-    if world == 1:
-        return [value]
-    parts: Any = [None] * world if rank == 0 else None
-    dist.gather_object(value, parts)
-    return parts or [value]

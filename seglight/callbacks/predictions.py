@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import lightning as L
 import numpy as np
-import torch.distributed as dist
 from numpy.typing import NDArray
 
 from seglight.callbacks.best import Best
+from seglight.callbacks.gathering import on_rank_0
 from seglight.data.palette import voc_colours
 from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file
@@ -65,13 +64,7 @@ class Predictions(L.Callback):
 
 def from_all_ranks(examples: dict[str, Example]) -> dict[str, Example]:
     """Rank 0 gets every rank's, in the order of the split; a name that two have is the lower rank's."""
-    rank, world = rank_and_world()
-    if world == 1:
-        return examples
-    parts: Any = [None] * world if rank == 0 else None
-    dist.gather_object(list(examples.items()), parts)
     gathered: dict[str, Example] = {}
-    for turn in itertools.zip_longest(*(parts or [])):  # as the images were dealt out
-        for name, example in filter(None, turn):
-            gathered.setdefault(name, example)
+    for name, example in on_rank_0(list(examples.items())):
+        gathered.setdefault(name, example)
     return gathered

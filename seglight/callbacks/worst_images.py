@@ -8,13 +8,12 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch.distributed as dist
 from numpy.typing import NDArray
 
+from seglight.callbacks.gathering import on_every_rank
 from seglight.callbacks.image_scores import CountImages, masks_of
 from seglight.data.palette import voc_colours
 from seglight.data.prediction import inside
-from seglight.data.sampler import rank_and_world
 from seglight.results.error_kinds import background_of, error_map
 from seglight.results.worst_pictures import draw_mistakes
 from seglight.runs.atomic import written_whole
@@ -51,7 +50,7 @@ class WorstImages(L.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.is_global_zero and self.folder.exists():
             shutil.rmtree(self.folder)  # of an earlier evaluation
-        order = sorted(from_every_rank([(miou, name) for miou, name, *_ in self.kept]))[: self.count]
+        order = sorted(on_every_rank([(miou, name) for miou, name, *_ in self.kept]))[: self.count]
         classes = pl_module.metrics.classes
         palette = getattr(self.data, "palette", None) or voc_colours(len(classes))
         for miou, name, image, truth, prediction in self.kept:
@@ -65,13 +64,3 @@ class WorstImages(L.Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path, "wb") as file:
                 picture.save(file, "JPEG", quality=90)
-
-
-def from_every_rank(values: list[Any]) -> list[Any]:
-    """What all ranks have, on each of them."""
-    _, world = rank_and_world()
-    if world == 1:
-        return values
-    parts: list[Any] = [None] * world
-    dist.all_gather_object(parts, values)
-    return [value for part in parts for value in part]

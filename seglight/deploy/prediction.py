@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seglight.deploy.colours import Colour, overlay, palette_image, safe_palette
+from seglight.deploy.colours import STRENGTH, Colour, overlay, palette_image, safe_palette
 
 SHOWN = 1024  # pixels of the longer side in a notebook
 
@@ -34,7 +34,7 @@ class Prediction:
     palette: Sequence[Colour]
     probabilities: NDArray[np.float32] | None = None
 
-    def overlay(self, strength: float = 0.55) -> NDArray[np.uint8]:
+    def overlay(self, strength: float = STRENGTH) -> NDArray[np.uint8]:
         """The class colours laid over the image, RGB uint8 [H, W, 3]; strength: 0 is the image alone, 1 the colours."""
         return overlay(self.image, self.mask, self.palette, strength)
 

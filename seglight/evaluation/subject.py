@@ -15,9 +15,8 @@ from seglight.inference import Ensemble
 from seglight.overrides import paths_of
 from seglight.results.image_scores import scores_file
 from seglight.runs.run import Run, load_run
-from seglight.values import one_of, typed
+from seglight.values import one_of, shortened, typed
 
-SHOWN = 6  # class names in a message
 USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
 WRITTEN = (
     "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
@@ -57,11 +56,6 @@ def check_classes(data: Any, run: Run) -> None:
             f"{name} has the classes {shortened(given)}; {run.path} was trained on {shortened(learned)} "
             f"(data={trained.name}): {advice}, and under the same names"
         )
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first names of a list, and how many there are."""
-    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)})" if len(names) > SHOWN else "")
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,10 @@ class EncoderDecoder(nn.Module):
             s: torch.zeros(1, channels, size // s, size // s, device=device, requires_grad=True)
             for s, channels in self.encoder.channels.items()
         }
-        logits = self.decoder.eval()(features, (size, size))
+        with torch.enable_grad():
+            reached = reaching([self.decoder.eval()(features, (size, size))], list(features.values()))
         self.decoder.train()
-        gradients = torch.autograd.grad(logits.sum(), list(features.values()), allow_unused=True)
-        return [s for s, gradient in zip(features, gradients, strict=True) if gradient is not None]
+        return [s for s, is_read in zip(features, reached, strict=True) if is_read]
 
     def training_pairs(self, images: Tensor, masks: Tensor) -> list[TrainingPair]:
         """What the training loss is computed on: the sum of weight * loss(logits, labels)."""
@@ -105,3 +105,9 @@ class EncoderDecoder(nn.Module):
         for module in self.held:
             module.eval()
         return self
+
+
+def reaching(outputs: Sequence[Tensor], sources: Sequence[Tensor]) -> list[bool]:
+    """Which of the sources, which require gradients, any of the outputs depends on."""
+    gradients = torch.autograd.grad([x.sum() for x in outputs], list(sources), allow_unused=True)
+    return [gradient is not None for gradient in gradients]

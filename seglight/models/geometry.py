@@ -118,6 +118,12 @@ def frame(x: Tensor, lead: int, size: tuple[int, int], mode: str = "constant") -
     return x
 
 
+def on_image(x: Tensor, stride: int, corner: int, size: tuple[int, int]) -> Tensor:
+    """A map bilinear at every pixel: cell 0 begins at pixel `corner`; where there are no cells the last ones repeat."""
+    x = F.interpolate(x, scale_factor=float(stride), mode="bilinear", align_corners=False)
+    return frame(x, corner, size, "replicate")
+
+
 def tracing() -> bool:
     """Whether torch.jit.trace runs this, as an export does: sizes are tensors then, and an `if` on them is frozen."""
     traced: bool = not torch.compiler.is_compiling() and torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]

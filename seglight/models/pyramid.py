@@ -29,7 +29,6 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], stride: int, width: int = 256, depths: bool = False) -> None:
         super().__init__()
         last = len(channels) - 1
-        self.stride, self.width = stride, width
         self.sources = {
             s: max(math.ceil(len(channels) * (n + 1) / len(STRIDES)) - 1, 0) if depths else last
             for n, s in enumerate(STRIDES)

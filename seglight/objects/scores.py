@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seglight.ignore import IGNORE_INDEX
 from seglight.objects.numbering import Object
 
 IOU = 0.5  # that a found object and a true one need to be the same
@@ -46,7 +47,7 @@ class ObjectScores:
 
         mask and labels [H, W]: the predicted and the true classes. Where the truth is ignored nothing is found.
         """
-        ignored = (true < 0) | (labels == 255)
+        ignored = (true < 0) | (labels == IGNORE_INDEX)
         found = np.where(ignored, 0, found).astype(np.int64)
         numbers, classes = classes_of(np.where(ignored, 0, true), labels, self.things)
         left = [one for one in objects if (found == one.number).any()]
@@ -92,7 +93,7 @@ def classes_of(ids: NDArray[Any], labels: NDArray[np.uint8], things: Sequence[in
     """The numbers of the true objects and their classes: the label that most of an object's pixels have."""
     numbers, classes = [], []
     for number in np.unique(ids[ids > 0]).tolist():
-        index = int(np.bincount(labels[ids == number], minlength=256)[:255].argmax())
+        index = int(np.bincount(labels[ids == number], minlength=256)[:IGNORE_INDEX].argmax())
         if index in things:
             numbers.append(number)
             classes.append(index)

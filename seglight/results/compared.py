@@ -7,7 +7,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,7 @@ from seglight.deploy.colours import Colour
 from seglight.results.error_kinds import KINDS
 from seglight.results.image_scores import ImageScores
 from seglight.runs.run import Run, sweep_runs
-
-SHOWN = 6  # names in a message
+from seglight.values import shortened
 
 
 @dataclass(frozen=True)
@@ -211,9 +210,3 @@ def described(what: str, run: ComparedRun) -> str:
     if what == "images":
         return f"on {len(run.names)} images ({shortened(run.names, 3)})"
     return f"on {int(run.gt.sum()):,} labelled pixels"
-
-
-def shortened(names: Iterable[str], shown: int = SHOWN) -> str:
-    """The first names, and how many there are."""
-    names = list(names)
-    return ", ".join(names[:shown]) + (f", ... ({len(names)})" if len(names) > shown else "")

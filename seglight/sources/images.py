@@ -37,8 +37,7 @@ def batches(
     waiting: dict[tuple[Any, ...], list[tuple[Item, Image]]] = {}
     for item in found:
         try:
-            whole = item.frame is None
-            image = pixels.read(item.path)[0] if whole else read_image(item.path, item.frame or 0)
+            image = pixels.read(item.path)[0] if item.frame is None else read_image(item.path, item.frame)
         except (ValueError, OSError) as error:
             failed(item, error)
             continue

@@ -26,6 +26,7 @@ from seglight.data.variants import Variants
 from seglight.freeze import NEVER, parts
 from seglight.models import EncoderDecoder
 from seglight.models.decoders.decoder import Decoder
+from seglight.models.encoder_decoder import reaching
 from seglight.training.feature_records import Record, StackRecords, StoredFeatures, read, write
 
 log = logging.getLogger(__name__)
@@ -183,8 +184,7 @@ def read_by_decoder(net: EncoderDecoder, maps: Sequence[Tensor], size: tuple[int
     sources = [x.detach().float().requires_grad_() for x in maps]
     with torch.enable_grad():
         logits = [pair[0] for pair in net.pairs_of_maps(sources, sources[0].new_zeros(1, *size).long())]
-        gradients = torch.autograd.grad([x.sum() for x in logits], sources, allow_unused=True)
-    return [gradient is not None for gradient in gradients]
+        return reaching(logits, sources)
 
 
 def views(variants: Variants, seed: int, length: int, epochs: int) -> dict[tuple[int, bytes], tuple[int, int]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu
+from seglight.models.conv import conv_relu
+from seglight.models.decoders.levels import Levels
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import number, whole
@@ -30,7 +31,7 @@ class DPT(Levels):
         self.refine = nn.ModuleList(
             nn.Sequential(ResidualUnit(width), nn.Conv2d(width, width, 1)) for _ in self.strides
         )
-        self.head = nn.Sequential(conv_norm_relu(width, width, 3), nn.Dropout(dropout))
+        self.head = nn.Sequential(conv_relu(width, width), nn.Dropout(dropout))
         self.score = nn.Conv2d(width, num_classes, 1)
 
     def fused(self, maps: list[Tensor]) -> Tensor:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
-from seglight.models.geometry import frame
+from seglight.models.geometry import on_image
 from seglight.models.skips import Skips
 
 
@@ -22,9 +21,7 @@ class Interpolate(Decoder):
         self.score = nn.Conv2d(encoder.channels[self.stride], num_classes, 1)
 
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
-        x = self.score(features[self.stride])
-        x = F.interpolate(x, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
-        return frame(x, self.lead, size, "replicate")
+        return on_image(self.score(features[self.stride]), self.stride, self.lead, size)
 
     def heads(self) -> list[nn.Module]:
         return [self.score]

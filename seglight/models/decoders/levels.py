@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
-from seglight.models.geometry import frame
+from seglight.models.geometry import frame, on_image
 from seglight.models.skips import Skips
 
 FINEST = 4  # the stride of the finest map that these decoders' papers use
@@ -36,8 +36,7 @@ class Levels(Decoder):
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
         finest = self.strides[-1]
         x = self.score(self.fused([features[s] for s in self.strides]))
-        x = F.interpolate(x, scale_factor=float(finest), mode="bilinear", align_corners=False)
-        return frame(x, round(self.corners[finest]), size, "replicate")
+        return on_image(x, finest, round(self.corners[finest]), size)
 
     def laid(self, x: Tensor, stride: int, finer: int, like: Tensor) -> Tensor:
         """A map at `stride` on the cells of the map `like` at a finer one."""
@@ -51,9 +50,3 @@ class Levels(Decoder):
 
     def heads(self) -> list[nn.Module]:
         return [self.score]
-
-
-def conv_norm_relu(before: int, after: int, kernel: int) -> nn.Sequential:
-    """A convolution of the same size, batch norm, ReLU."""
-    conv = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))

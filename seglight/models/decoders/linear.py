@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder import Encoder
-from seglight.models.geometry import frame
+from seglight.models.geometry import on_image
 from seglight.models.skips import Skips
 
 
@@ -27,9 +26,7 @@ class Linear(Decoder):
         nn.init.zeros_(self.score.bias)  # type: ignore[arg-type]
 
     def forward(self, features: dict[int, Tensor], size: tuple[int, int]) -> Tensor:
-        x = self.score(self.norm(features[self.stride]))
-        x = F.interpolate(x, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
-        return frame(x, self.lead, size, "replicate")
+        return on_image(self.score(self.norm(features[self.stride])), self.stride, self.lead, size)
 
     def heads(self) -> list[nn.Module]:
         return [self.score]

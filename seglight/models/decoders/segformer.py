@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu
+from seglight.models.conv import conv_relu
+from seglight.models.decoders.levels import Levels
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import number, whole
@@ -24,7 +25,7 @@ class SegFormer(Levels):
         whole("decoder.width", width)
         number("decoder.dropout", dropout, 0, 1, below=True)
         self.linear = nn.ModuleList(nn.Conv2d(encoder.channels[s], width, 1) for s in self.strides)
-        self.mix = conv_norm_relu(width * len(self.strides), width, 1)
+        self.mix = conv_relu(width * len(self.strides), width, kernel=1)
         self.dropout = nn.Dropout2d(dropout)
         self.score = nn.Conv2d(width, num_classes, 1)
 

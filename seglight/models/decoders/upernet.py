@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglight.models.decoders.levels import Levels, conv_norm_relu
+from seglight.models.conv import conv_relu
+from seglight.models.decoders.levels import Levels
 from seglight.models.encoder import Encoder
 from seglight.models.skips import Skips
 from seglight.values import whole
@@ -22,12 +23,12 @@ class UPerNet(Levels):
         whole("decoder.width", width)
         deepest, *finer = (encoder.channels[s] for s in self.strides)
         self.pools = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(cells), conv_norm_relu(deepest, width, 1)) for cells in POOLS
+            nn.Sequential(nn.AdaptiveAvgPool2d(cells), conv_relu(deepest, width, kernel=1)) for cells in POOLS
         )
-        self.pooled = conv_norm_relu(deepest + len(POOLS) * width, width, 3)
-        self.lateral = nn.ModuleList(conv_norm_relu(channels, width, 1) for channels in finer)
-        self.smooth = nn.ModuleList(conv_norm_relu(width, width, 3) for _ in finer)
-        self.mix = conv_norm_relu(width * len(self.strides), width, 3)
+        self.pooled = conv_relu(deepest + len(POOLS) * width, width)
+        self.lateral = nn.ModuleList(conv_relu(channels, width, kernel=1) for channels in finer)
+        self.smooth = nn.ModuleList(conv_relu(width, width) for _ in finer)
+        self.mix = conv_relu(width * len(self.strides), width)
         self.score = nn.Conv2d(width, num_classes, 1)
 
     def fused(self, maps: list[Tensor]) -> Tensor:
