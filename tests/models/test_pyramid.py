@@ -61,6 +61,11 @@ def test_stages_are_the_blocks_and_the_pyramid_trains_with_the_decoder() -> None
     assert list(net.encoder.pyramid.sources) == [8, 16, 32]  # the level at stride 4 is not read, so it is not made
 
 
+def test_a_plain_transformer_is_built_where_gradients_are_off() -> None:
+    with torch.no_grad():
+        assert list(built(*VIT, "decoder=unet", "skips=add8").encoder.pyramid.sources) == [8, 16, 32]
+
+
 def test_a_linear_head_sees_the_last_blocks_map_itself() -> None:
     net = built(*DINO, "decoder=linear", "skips=none")
     assert net.encoder.channels == {14: 32}
