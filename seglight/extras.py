@@ -26,9 +26,9 @@ EXTRAS = {
 }
 
 
-def needs(what: str, package: str) -> str:
-    """The message: what needs the package, and how to install it."""
-    return f'{what} needs the package {package}: pip install "seglight[{EXTRAS[package]}]"'
+def needs(what: str, package: str, extra: str | None = None) -> str:
+    """The message: what needs the package, and how to install it; by another extra than its own where one is named."""
+    return f'{what} needs the package {package}: pip install "seglight[{extra or EXTRAS[package]}]"'
 
 
 def lacking(error: BaseException | None) -> str | None:

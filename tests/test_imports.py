@@ -60,6 +60,7 @@ COMMANDS = (
     "check",
     "inspect",
     "fetch",
+    "convert",
     "dashboard",
     "compare",
     "verify",
