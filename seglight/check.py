@@ -9,7 +9,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from seglight.cli import made, run_command
 
@@ -23,12 +24,17 @@ LISTED = 20  # problems that are printed; the JSON has them all
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
-    """Writes OUT/check.json and OUT/samples.png and prints a table; ValueError lists what is wrong."""
+    """Writes OUT/check.json and OUT/samples.png and prints a table; ValueError lists what is wrong.
+
+    Where a folder has no class table, OUT/classes.yaml proposes one instead.
+    """
     from rich.console import Console
 
     from seglight.config import build
     from seglight.data.checking import duplicates
 
+    if lacks_table(cfg):
+        return propose(cfg)
     data = build(cfg, "data")
     if not hasattr(data, "unchecked"):
         raise ValueError(f"data={type(data).__name__} is not one of seglight's data sets: check reads images and masks")
@@ -53,6 +59,37 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         more = f"\n  ... and {len(problems) - LISTED} more, in {out / 'check.json'}" if len(problems) > LISTED else ""
         raise ValueError(f"data={data.name}: {len(problems)} problems\n{shown}{more}")
     return summary
+
+
+def lacks_table(cfg: DictConfig) -> bool:
+    """Whether a folder's class table is a file that is not there."""
+    try:
+        table, root = cfg.data.get("class_table"), cfg.data.get("root")
+    except OmegaConfBaseException:  # root is not given: building it says so
+        return False
+    places = [Path(table).expanduser(), Path(root).expanduser() / table] if isinstance(table, str) and root else []
+    return bool(places) and Path(root).expanduser().is_dir() and not any(place.is_file() for place in places)
+
+
+def propose(cfg: DictConfig) -> dict[str, Any]:
+    """Writes OUT/classes.yaml, a draft of what the masks store, and says how to go on."""
+    from seglight.config import build
+    from seglight.data.proposal import draft, look
+
+    missing, drawn = cfg.data.class_table, OmegaConf.masked_copy(cfg, list(cfg))
+    OmegaConf.update(drawn, "data.class_table", {"classes": ["any"]}, merge=False)
+    OmegaConf.update(drawn, "data.num_classes", 1)
+    data = build(drawn, "data")
+    pairs = [pair for split in dict.fromkeys((data.train_split, data.split)) for pair in data.unchecked(split)]
+    found = look(pairs, f"{data.name}: what masks store")
+    text, count = draft(found)
+    path = made("out", Path(cfg.out)) / "classes.yaml"
+    path.write_text(text)
+    tolerance = f" data.mask_tolerance={found.spread}" if found.spread else ""
+    log.warning("data.class_table=%s: no such file. What %d masks store, as a draft:\n%s", missing, found.masks, text)
+    log.info("edit its names, then add data.class_table=%s data.num_classes=%d%s", path, count, tolerance)
+    log.info("wrote: %s", path)
+    return {"classes": count}
 
 
 def read(data: SegmentationData, splits: list[str]) -> list[SplitReport]:

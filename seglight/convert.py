@@ -52,7 +52,7 @@ def convert(cfg: DictConfig) -> Path:
         os.replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    log.info("train with: python -m seglight.train data=folder %s", " ".join(map(shlex.quote, keys(out, len(classes), list(splits)))))
+    log.info("train with: python -m seglight.train data=folder %s", shlex.join(keys(out, len(classes), list(splits))))
     log.info("wrote: %s", out)
     return out
 

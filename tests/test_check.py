@@ -89,6 +89,33 @@ def test_everything_that_is_wrong_is_named_with_its_file(voc_root: Path, tmp_pat
     assert any("1 of 4 masks ignore every pixel" in note for note in result["notes"])
 
 
+@pytest.mark.parametrize("kind", ["numbers", "colours", "jpeg"])
+def test_a_draft_of_a_class_table_that_reads_the_masks(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for folder in ("images", "masks"):
+        (tmp_path / "own" / folder).mkdir(parents=True)
+    for number in range(4):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[:, 5 * number + 10 :] = 1
+        Image.fromarray(picture(40, 60, number)).save(tmp_path / f"own/images/{number}.png")
+        stored = np.array([[7, 9, 30], [250, 50, 83]], np.uint8)[mask] if kind == "colours" else mask * 255
+        Image.fromarray(stored).save(tmp_path / f"own/masks/{number}.{'jpg' if kind == 'jpeg' else 'png'}")
+    arguments = ("data=folder", f"data.root={tmp_path / 'own'}")
+    check(compose(*arguments, f"out={tmp_path / 'draft'}", config_name="check"))
+    keys = next(text for text in caplog.messages if "then add" in text).partition("then add ")[2].split()
+    result = check(compose(*arguments, f"out={tmp_path / 'out'}", *keys, config_name="check"))
+    classes = ["class_0", "class_1"] if kind == "colours" else ["background", "object"]
+    pixels = np.zeros(2, int)
+    for split in result["splits"].values():
+        assert list(split["pixels"]) == classes
+        assert split["ignored_pixels"] == 0
+        pixels += list(split["pixels"].values())
+    right = 40 * (50 + 45 + 40 + 35)
+    assert pixels.tolist() == [4 * 40 * 60 - right, right]
+
+
 def test_ids_listed_twice_and_an_empty_split(voc_root: Path, tmp_path: Path) -> None:
     lists = voc_root / "ImageSets" / "Segmentation"
     (lists / "twice.txt").write_text("2012_train000\n2012_train000\n")
