@@ -44,7 +44,7 @@ def refuse(message: str) -> Any:
 
 
 def run_command(
-    config_name: str, function: Callable[[DictConfig], Any], prepare: Callable[[CommandLine], None] | None = None
+    config_name: str, function: Callable[[DictConfig], Any], prepare: Callable[[CommandLine], Any] | None = None
 ) -> None:
     """Composes `conf/<config_name>.yaml` with the command line's overrides and calls `function(cfg)`.
 

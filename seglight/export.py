@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.cli import CommandLine, made, run_command
+from seglight.cli import made, run_command
+from seglight.run_options import offer_data
 
 if TYPE_CHECKING:
     from seglight.deploy.about import About
@@ -24,7 +25,7 @@ def export(cfg: DictConfig) -> None:
     """Writes the file and its card once the file has been run and compared with PyTorch; says what int8 costs."""
     from seglight.deploy.card import card
     from seglight.deploy.tracing import ENDINGS
-    from seglight.exporting import costs, facts
+    from seglight.run_facts import costs, facts
     from seglight.runs.run import load_run
 
     check(cfg)
@@ -79,7 +80,7 @@ def written(run: Run, about: About, cfg: DictConfig, path: Path) -> None:
     from seglight.deploy.card import cost
     from seglight.deploy.checks import differences
     from seglight.deploy.runtimes import open_runtime
-    from seglight.exporting import compared, quantised
+    from seglight.int8_cost import compared, quantised
 
     log.info("tracing the network")
     folder = path.parent / "parts"
@@ -120,17 +121,5 @@ def written(run: Run, about: About, cfg: DictConfig, path: Path) -> None:
     write()
 
 
-def with_run_data(line: CommandLine) -> None:
-    """Offers the data of the run that `run=PATH` names as the option `data=run`, export.yaml's default."""
-    from hydra.core.config_store import ConfigStore
-
-    from seglight.runs.run import find_run
-
-    path = line.value("run")
-    if path is None:
-        raise ValueError("run=... is needed: the folder of a run")
-    ConfigStore.instance().store(name="run", node=find_run(path).cfg.data, group="data")
-
-
 if __name__ == "__main__":
-    run_command("export", export, with_run_data)
+    run_command("export", export, offer_data)

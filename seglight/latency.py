@@ -21,7 +21,7 @@ def latency(cfg: DictConfig) -> None:
     import torch
 
     from seglight.data.progress import progress_bar
-    from seglight.exporting import facts
+    from seglight.run_facts import facts
     from seglight.runs.run import load_run
     from seglight.sources.network import chosen
     from seglight.speed import files

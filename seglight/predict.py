@@ -41,6 +41,9 @@ def predict(cfg: DictConfig) -> None:
         numbering.indices(run.classes, run.things)
     outputs = Outputs(out, cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things)
     found = items(cfg.source, out, outputs.endings, deep=run.pixels != Pixels())
+    videos = [item.path for item in found if item.kind in ("video", "camera")]
+    if videos and not (cfg.overlay or cfg.frames):
+        raise ValueError(f"overlay=false: nothing is left to write of {videos[0]}; frames=true writes its classes")
     made("out", out)
     failed: list[Item] = []
     images = [item for item in found if item.kind == "image"]

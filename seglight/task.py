@@ -58,6 +58,7 @@ class SegmentationTask(L.LightningModule):
         self.clock: Callable[[], float] | None = None  # the share of trainer.max_time that has passed
         self.train_loss = torch.zeros(())  # of the last step
         self.calibration: Calibration | None = None  # counted too where there is one
+        self.look: Callable[[Tensor, dict[str, Any]], None] | None = None  # at the logits of each evaluated batch
         self.val_loss = MeanMetric(nan_strategy="disable")  # over the labelled pixels of the last evaluation
         self.seed = seed
         self.said_cost = False
@@ -166,6 +167,8 @@ class SegmentationTask(L.LightningModule):
         self.metrics.update(prediction, batch["mask"])
         if self.calibration is not None:
             self.calibration.update(logits, batch["mask"])
+        if self.look is not None:
+            self.look(logits, batch)
         return prediction
 
     def say_cost(self, images: Tensor) -> None:

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 import seglight
 from seglight.cli import CommandLine
 from seglight.config import compose, resolve
-from seglight.evaluate import with_the_runs
+from seglight.run_options import offer_data_and_trainer
 from seglight.runs.run import Run, sweep_runs
 from tests.forking import ENVIRONMENT, REPO, Forking
 
@@ -96,7 +96,7 @@ def composed() -> Composed:
 
     def of(*arguments: str) -> DictConfig:
         line = CommandLine(list(arguments))
-        with_the_runs(line)
+        offer_data_and_trainer(line)
         return compose(*line.overrides, config_name="evaluate")
 
     return of

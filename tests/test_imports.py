@@ -35,9 +35,9 @@ ALLOWED = {
     # what trains
     "task": "calibration freeze ignore inference metrics optim",
     "runs": "config data deploy errors inference low_rank mistakes overrides ranks values",
-    "objects": "data deploy ignore runs values",
+    "objects": "deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",
-    "callbacks": "data freeze ignore metrics peak_memory ranks results runs values",
+    "callbacks": "data deploy freeze ignore metrics objects peak_memory ranks results runs values",
     "training": (
         "callbacks config data errors freeze ignore models overrides peak_memory ranks results runs task values"
     ),
@@ -47,7 +47,9 @@ ALLOWED = {
         "values"
     ),
     "tables": "config deploy mistakes models",
-    "exporting": "deploy metrics models runs",
+    "run_facts": "deploy models runs",
+    "int8_cost": "deploy metrics",
+    "run_options": "cli overrides runs",
     "speed": "deploy errors peak_memory runs",
 }
 COMMANDS = (

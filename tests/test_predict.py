@@ -129,6 +129,13 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_video_of_which_nothing_would_be_written_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"frames")
+    with pytest.raises(ValueError, match=r"overlay=false: nothing is left to write of .*clip.mp4; frames=true"):
+        predict(settings(run_dir, tmp_path / "clip.mp4", tmp_path / "out", overlay=False))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_without_a_checkpoint_says_so(run_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(run_dir, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
     with pytest.raises(FileNotFoundError, match=r"best.ckpt does not exist \(the run is completed\)"):

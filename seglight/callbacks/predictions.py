@@ -14,7 +14,7 @@ from seglight.data.palette import voc_colours
 from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
-from seglight.results.drawing import overlay, side_by_side
+from seglight.results.drawing import TITLE, overlay, side_by_side
 from seglight.runs.run import Run
 
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # image [H, W, 3], mask and prediction [H, W]
@@ -58,7 +58,7 @@ class Predictions(L.Callback):
         folder.mkdir(exist_ok=True)
         for name, (image, mask, pred) in self.examples.items():
             panels = [image, overlay(image, mask, palette), overlay(image, pred, palette)]
-            picture = side_by_side(panels, ("image", "ground truth", "prediction"))
+            picture = side_by_side(panels, ("image", "ground truth", "prediction"), TITLE)
             picture.save(prediction_file(folder, name))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,12 +18,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from seglight.calibration import expected_calibration_error
 from seglight.metrics import class_table
+from seglight.objects.scores import ObjectScores
 from seglight.results.boundary_scores import BoundaryScores
 from seglight.results.calibration_picture import draw_calibration
 from seglight.results.confusion_picture import draw_confusion
 from seglight.results.error_kinds import KINDS
 from seglight.results.image_scores import ImageScores
 from seglight.runs.atomic import written_whole
+
+log = logging.getLogger(__name__)
 
 
 def class_rows(task: Any, boundaries: BoundaryScores | None) -> list[dict[str, Any]]:
@@ -82,6 +86,16 @@ def write(
     plain = {name: None if math.isnan(value) else value for name, value in scores.items()}
     with written_whole(folder / "metrics.json") as file:
         file.write(json.dumps({**plain, **settings(cfg)}, indent=2) + "\n")
+
+
+def write_objects(folder: Path, split: str, objects: ObjectScores) -> None:
+    """How well objects are found: `instances.csv` (a row a class) and `instances.json` (the means)."""
+    means, rows = objects.compute()
+    write_table(folder / "instances.csv", list(rows[0]), (row.values() for row in rows))
+    plain = {f"{split}/{name}": None if math.isnan(value) else value for name, value in means.items()}
+    with written_whole(folder / "instances.json") as file:
+        file.write(json.dumps(plain, indent=2) + "\n")
+    log.info("objects: %s", ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
 
 
 def settings(cfg: DictConfig) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from omegaconf import DictConfig
 from seglight.calibration import Calibration
 from seglight.callbacks.boundaries import Boundaries
 from seglight.callbacks.image_scores import CountImages
+from seglight.callbacks.objects import CountObjects
 from seglight.callbacks.progress import print_class_table, terminal_bar
 from seglight.callbacks.save_predictions import SavePredictions
 from seglight.callbacks.throughput import Throughput
 from seglight.callbacks.worst_images import WorstImages
 from seglight.cli import made
 from seglight.config import build
-from seglight.evaluation.report import class_rows, scores_of, write
+from seglight.evaluation.report import class_rows, scores_of, write, write_objects
 from seglight.evaluation.subject import Places, check_classes, network, runs_of
 from seglight.evaluation.submission import pack, saver
-from seglight.objects.evaluation import score_objects
 from seglight.objects.numbering import Numbering
 from seglight.training.fit import build_task
 from seglight.training.trainer import build_trainer, quiet
@@ -57,6 +57,7 @@ def score(cfg: DictConfig) -> None:
     width = runs[0].cfg.get("boundary_width") if cfg.boundary_width is None else cfg.boundary_width
     counted = CountImages(places.scores if labelled else None, data, None, width)
     boundaries, throughput = Boundaries(), Throughput()
+    objects = None if numbering is None else CountObjects(data, numbering)
     quiet()
     trainer = build_trainer(
         cfg,
@@ -65,6 +66,7 @@ def score(cfg: DictConfig) -> None:
             throughput,
             counted,
             *([boundaries] if cfg.boundary and labelled else []),
+            *([objects] if objects else []),
             *([WorstImages(places.folder / "worst", data, counted, cfg.worst)] if cfg.worst and labelled else []),
             *([SavePredictions(places.folder / "predictions", data.save_prediction)] if cfg.save_predictions else []),
             *([SavePredictions(places.folder, submit)] if submit else []),
@@ -76,14 +78,14 @@ def score(cfg: DictConfig) -> None:
     if not trainer.is_global_zero:
         return
     assert counted.scores is not None
+    if objects is not None and objects.scores is not None:
+        write_objects(places.folder, data.split, objects.scores)
     if labelled:
         rows = class_rows(task, boundaries.counted)
         costs = throughput.costs(trainer, len(counted.scores.names))
         scores = scores_of(task, counted.scores, calibration, rows)
         write(places.folder, cfg, scores | costs, rows, confusion, calibration, counted.scores)
         print_class_table(rows, task.scores)
-    if numbering is not None:
-        score_objects(task.net, inference, data, numbering, places.folder)
     if submit:
         pack(places.folder, data)
     log.info("wrote: %s", places.folder)

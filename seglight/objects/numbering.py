@@ -61,8 +61,9 @@ class Numbering:
 
     def check(self, data: Any) -> None:
         """ValueError where a data set has no such classes, or none of whose objects are known."""
-        self.indices(data.classes, data.things)
-        if not data.things:
+        things = getattr(data, "things", ())  # another project's data module has none
+        self.indices(data.classes, things)
+        if not things:
             raise ValueError(f"data={data.name} has no instance masks; voc, cityscapes and isbi2012 have")
 
     def __call__(self, prediction: Prediction, things: Sequence[str] = ()) -> tuple[NDArray[np.uint16], list[Object]]:

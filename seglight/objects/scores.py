@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -32,12 +33,14 @@ class ObjectScores:
         self.found = dict.fromkeys(self.things, 0)
         stuff = set(range(len(classes))) - set(self.things)
         self.precision = MeanAveragePrecision(
-            iou_type="segm", iou_thresholds=[IOU], extended_summary=True, max_detection_thresholds=[1, 10, 65535]
-        )
+            iou_type="segm", iou_thresholds=[IOU], extended_summary=True, max_detection_thresholds=[1, 10, 65535],
+            sync_on_compute=False,  # `merged` brings ranks together
+        )  # fmt: skip
         self.precision.warn_on_many_detections = False
         self.quality = PanopticQuality(
-            set(self.things), stuff, allow_unknown_preds_category=True, return_sq_and_rq=True, return_per_class=True
-        )
+            set(self.things), stuff, allow_unknown_preds_category=True, return_sq_and_rq=True, return_per_class=True,
+            sync_on_compute=False,
+        )  # fmt: skip
 
     def update(
         self, found: NDArray[Any], objects: Sequence[Object], mask: NDArray[np.uint8], true: NDArray[Any],
@@ -87,6 +90,21 @@ class ObjectScores:
             counts = {"true": self.true[index], "found": self.found[index]}
             rows.append({"class": self.classes[index], "ap50": ap, "pq": pq, "sq": sq, "rq": rq, **counts})
         return {name: mean(row[name] for row in rows) for name in ("ap50", "pq", "sq", "rq")}, rows
+
+
+def merged(parts: Sequence[ObjectScores]) -> ObjectScores:
+    """What several ranks have counted, as one process would have: images were dealt out to them in turn."""
+    whole = parts[0]
+    for name in ("precision", "quality"):
+        states = [getattr(part, name).metric_state for part in parts]
+        for key, first in states[0].items():
+            values = [state[key] for state in states]
+            in_turn = (one for turn in itertools.zip_longest(*values) for one in turn if one is not None)
+            setattr(getattr(whole, name), key, list(in_turn) if isinstance(first, list) else sum(values))
+    for index in whole.things:
+        whole.true[index] = sum(part.true[index] for part in parts)
+        whole.found[index] = sum(part.found[index] for part in parts)
+    return whole
 
 
 def classes_of(ids: NDArray[Any], labels: NDArray[np.uint8], things: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -27,7 +27,7 @@ from seglight.sources.outputs import QUALITY, Outputs, written
 from seglight.values import typed, whole
 
 STRIDE = 32  # the largest of any encoder: windows that begin at its multiples see the cells of the whole image
-CACHE = 64 * 2**20  # bytes of decoded blocks that GDAL keeps
+CACHE = 32 * 2**20  # bytes of decoded blocks that GDAL keeps
 BLOCK = 256  # side of a block of the written file
 SHOWN = 2048  # the longer side of the overlay
 
@@ -123,17 +123,20 @@ class Reader:
             raise ValueError(f"{self.path}: cannot be read to its end ({error}); truncated?") from None
 
     def cores(self) -> Iterator[tuple[Any, Any]]:
-        """Each window that is written, with the larger one that the network sees, both inside the raster."""
+        """Each window that is written, with the larger one that the network sees, both inside the raster.
+
+        All that are seen are of one size but the last of a row or column: what is freed fits what comes next.
+        """
         from rasterio.windows import Window
 
         size, margin = self.windows.size, self.windows.margin
         height, width = self.source.height, self.source.width
         for top in range(0, height, size):
-            bottom = min(top + size, height)
-            above, below = max(0, top - margin), min(height, bottom + margin)
+            bottom, above = min(top + size, height), max(0, top - margin)
+            below = min(height, above + size + 2 * margin)
             for left in range(0, width, size):
-                right = min(left + size, width)
-                before, after = max(0, left - margin), min(width, right + margin)
+                right, before = min(left + size, width), max(0, left - margin)
+                after = min(width, before + size + 2 * margin)
                 core = Window(left, top, right - left, bottom - top)
                 yield core, Window(before, above, after - before, below - above)
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from seglight.data.progress import progress_bar
+from seglight.deploy.prediction import Prediction
 from seglight.runs.atomic import whole_path
 from seglight.sources.listing import Item
 from seglight.sources.network import Network
@@ -45,18 +47,19 @@ def predict_video(item: Item, network: Network, outputs: Outputs, batch_size: in
         raise ValueError(f"{item.path}: cannot be read as a video ({error}); truncated or another format?") from None
     with source:
         reader = FrameReader(source, stream, item.kind == "camera")
+        shown = predictions(reader, network, outputs, batch_size, item.name, frames)
+        if not outputs.overlay:
+            deque(shown, maxlen=0)  # each frame's classes are written
+            reader.check(item.path, f"{item.name}/")
+            return
         target = outputs.path(item.name, "_overlay.mp4")
         with whole_path(target) as partial:
-            write_overlay(reader, partial, network, outputs, batch_size, item.name, frames)
-            if reader.seen == 0:
-                raise ValueError(f"{item.path}: no frame of it can be decoded{reader.reason}")
-            if not reader.is_whole():
-                partial.replace(target.with_name(f"{Path(item.name).name}_first_{reader.seen}_frames_overlay.mp4"))
+            write_overlay(shown, partial, reader.rate)
+            part = target.with_name(f"{Path(item.name).name}_first_{reader.seen}_frames_overlay.mp4")
+            if reader.seen and not reader.is_whole():
+                partial.replace(part)
                 partial.touch()
-                raise ValueError(
-                    f"{item.path}: ends early{reader.reason}: {reader.seen} of about {reader.expected} frames could be "
-                    f"read; they are in {Path(item.name).name}_first_{reader.seen}_frames_overlay.mp4"
-                )
+            reader.check(item.path, part.name)
 
 
 class FrameReader:
@@ -89,6 +92,16 @@ class FrameReader:
         """Whether it went to the end: nothing broke, and next to nothing of what was announced is missing."""
         return not self.reason and self.seen >= self.expected - max(MISSING, self.expected // 50)
 
+    def check(self, path: Path, written: str) -> None:
+        """ValueError where frames are missing; `written`: the file or folder that has the others."""
+        if self.seen == 0:
+            raise ValueError(f"{path}: no frame of it can be decoded{self.reason}")
+        if not self.is_whole():
+            raise ValueError(
+                f"{path}: ends early{self.reason}: {self.seen} of about {self.expected} frames could be read; they are "
+                f"in {written}"
+            )
+
 
 def announced(source: Any, stream: Any, rate: Fraction) -> int:
     """The frames that a file's header speaks of, 0 where it does not."""
@@ -97,33 +110,39 @@ def announced(source: Any, stream: Any, rate: Fraction) -> int:
     return int(Fraction(source.duration, 1_000_000) * rate) if source.duration else 0
 
 
-def write_overlay(
-    reader: FrameReader, target: Path, network: Network, outputs: Outputs, batch_size: int, name: str, frames: bool
-) -> None:
-    """Encodes the overlays (H.264, of even height and width) and writes the masks of the frames."""
-    import av
-
-    written_frames = 0
-    with av.open(str(target), "w", format="mp4") as out, progress_bar(name, reader.expected or None) as advance:
-        stream: Any = None
+def predictions(
+    reader: FrameReader, network: Network, outputs: Outputs, batch_size: int, name: str, frames: bool
+) -> Iterator[tuple[Prediction, Fraction]]:
+    """Each frame's prediction and time; frames: its class indices are written too."""
+    number = 0
+    with progress_bar(name, reader.expected or None) as advance:
         for batch in in_batches(reader, batch_size):
             images = torch.from_numpy(np.stack([image for image, _ in batch])).permute(0, 3, 1, 2)
             for prediction, (_, time) in zip(network(images), batch, strict=True):
-                if outputs.safe_colours:
-                    prediction = prediction.with_safe_colours()
+                shown = prediction.with_safe_colours() if outputs.safe_colours else prediction
                 if frames:
-                    with written(outputs.path(f"{name}/{written_frames:06d}", ".png")) as file:
-                        prediction.palette_image().save(file, "PNG")
-                written_frames += 1
-                shown = even(prediction.overlay())
-                if stream is None:
-                    stream = out.add_stream("libx264", rate=reader.rate)
-                    stream.height, stream.width, stream.pix_fmt = *shown.shape[:2], "yuv420p"
-                    stream.codec_context.time_base = CLOCK
-                frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
-                frame.pts, frame.time_base, frame.duration = round(time / CLOCK), CLOCK, round(1 / reader.rate / CLOCK)
-                out.mux(stream.encode(frame))
+                    with written(outputs.path(f"{name}/{number:06d}", ".png")) as file:
+                        shown.palette_image().save(file, "PNG")
+                number += 1
+                yield shown, time
                 advance()
+
+
+def write_overlay(shown: Iterable[tuple[Prediction, Fraction]], target: Path, rate: Fraction) -> None:
+    """Encodes the overlays: H.264, of even height and width."""
+    import av
+
+    with av.open(str(target), "w", format="mp4") as out:
+        stream: Any = None
+        for prediction, time in shown:
+            image = even(prediction.overlay())
+            if stream is None:
+                stream = out.add_stream("libx264", rate=rate)
+                stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
+                stream.codec_context.time_base = CLOCK
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base, frame.duration = round(time / CLOCK), CLOCK, round(1 / rate / CLOCK)
+            out.mux(stream.encode(frame))
         if stream is not None:
             out.mux(stream.encode())
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from seglight import compose
+from seglight.callbacks.objects import CountObjects
 from seglight.config import build
 from seglight.deploy.prediction import Prediction
-from seglight.objects.evaluation import score_objects
+from seglight.evaluation.report import write_objects
 from seglight.objects.numbering import Numbering
-from seglight.objects.scores import ObjectScores
+from seglight.objects.scores import ObjectScores, merged
 
 CITYSCAPES = {24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18}  # label id: class
 CLASSES = ("background", "cat", "dog")
@@ -46,10 +48,19 @@ def scored(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any], ignored: Any
     return scores.compute()
 
 
-def answers(mask: np.ndarray[Any, Any], classes: int = 2) -> Any:
-    """What a network would say that predicts this mask."""
-    logits = torch.eye(classes)[torch.from_numpy(mask).long()].permute(2, 0, 1)[None] * 9
-    return lambda net, images: logits
+def evaluated(data: Any, masks: Sequence[np.ndarray[Any, Any]]) -> ObjectScores:
+    """What an evaluation counts where the network predicts these masks for the first images of the split."""
+    task, counted = SimpleNamespace(look=None), CountObjects(data, Numbering())
+    counted.on_validation_start(None, task)
+    for pair, mask in zip(data.listed(data.split), masks, strict=False):
+        image, labels = data.reader(data.split)(pair)
+        logits = torch.eye(len(data.classes))[torch.from_numpy(mask).long()].permute(2, 0, 1)[None] * 9
+        pixels, truth = torch.from_numpy(image).permute(2, 0, 1)[None], torch.from_numpy(labels)[None]
+        task.look(logits, {"name": [pair.name], "image": pixels, "mask": truth})
+    counted.on_validation_end(None, task)
+    assert counted.scores is not None
+    assert task.look is None
+    return counted.scores
 
 
 @pytest.mark.slow
@@ -85,16 +96,34 @@ def test_what_is_found_where_the_truth_is_ignored_counts_nowhere() -> None:
 
 def test_real_cells_score_1_against_themselves(real_data: Path, tmp_path: Path) -> None:
     data = build(compose("data=isbi2012", "data.num_workers=0"), "data")
-    del data.listed("val")[1:]
     labels = data.reader("val")(data.listed("val")[0])[1]
-    means = score_objects(nn.Identity(), answers(labels), data, Numbering(), tmp_path)
-    assert means == {name: pytest.approx(1) for name in ("ap50", "pq", "sq", "rq")}
+    scores = evaluated(data, [labels])
+    assert scores.compute()[0] == {name: pytest.approx(1) for name in ("ap50", "pq", "sq", "rq")}
+    write_objects(tmp_path, "val", scores)
     assert json.loads((tmp_path / "instances.json").read_text())["val/pq"] == pytest.approx(1)
     head, row = (tmp_path / "instances.csv").read_text().splitlines()
     assert head == "class,ap50,pq,sq,rq,true,found"
     _, true, found = row.rsplit(",", 2)
     assert true == found
     assert int(true) > 50
+
+
+def test_ranks_together_count_what_one_process_counts() -> None:
+    blocks = np.random.default_rng(0).integers(0, 3, (5, 4, 6))
+    wrong = np.where(np.random.default_rng(1).random(blocks.shape) < 0.2, 0, blocks)
+    truths, found = (np.kron(masks, np.ones((1, 10, 10))).astype(np.uint8) for masks in (blocks, wrong))
+
+    def counted(*images: int) -> ObjectScores:
+        scores, number = ObjectScores(CLASSES, [1, 2]), Numbering()
+        for i in images:
+            shares = np.full((3, 40, 60), (i + 1) / 6, np.float32)
+            ids, objects = number(Prediction(found[i], found[i], CLASSES, ((0, 0, 0),) * 3, shares))
+            scores.update(ids, objects, found[i], number(prediction(truths[i]))[0].astype(np.int32), truths[i])
+        return scores
+
+    alone = counted(0, 1, 2, 3, 4).compute()
+    assert merged([counted(0, 2, 4), counted(1, 3)]).compute() == alone
+    assert 0 < alone[0]["ap50"] < 1
 
 
 def test_cityscapes_instance_ids_are_objects_and_groups_are_ignored(real_data: Path) -> None:
@@ -132,10 +161,8 @@ def test_vocs_objects_and_a_data_set_without_any(tmp_path: Path, monkeypatch: py
     true = data.instances(pair, data.reader("val").mask(pair))
     assert np.unique(true).tolist() == [-1, 0, 1, 2]
 
-    blob = answers(squares((8, 0, 0, 10, 20)), 21)
-    assert score_objects(nn.Identity(), blob, data, Numbering(), tmp_path)["pq"] == 0  # two cats that touch are not one
+    blob = squares((8, 0, 0, 10, 20))
+    assert evaluated(data, [blob]).compute()[0]["pq"] == 0  # two cats that touch are not one
     shapes = build(compose("data=shapes", "data.num_workers=0", "data.val_images=1"), "data")
     with pytest.raises(ValueError, match="data=shapes has no instance masks; voc, cityscapes and isbi2012 have"):
         Numbering().check(shapes)
-    with pytest.raises(ValueError, match="data=shapes has no instance masks; voc, cityscapes and isbi2012 have"):
-        score_objects(nn.Identity(), answers(np.zeros((96, 96), np.uint8), 9), shapes, Numbering(), tmp_path)

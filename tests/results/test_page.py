@@ -13,7 +13,7 @@ import pytest
 from seglight.data.palette import voc_colours
 from seglight.deploy.colours import overlay
 from seglight.results.comparison import compare
-from seglight.results.drawing import side_by_side
+from seglight.results.drawing import TITLE, side_by_side
 from seglight.results.page import as_json
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def draw_predictions(run: Path, seed: int) -> None:
         prediction = np.roll(np.where(truth == 255, 0, truth), seed * (number + 1), axis=1)
         image = np.random.default_rng(number).integers(0, 255, (48, 64, 3), dtype=np.uint8)
         panels = [image, overlay(image, truth, palette), overlay(image, prediction, palette)]
-        side_by_side(panels, ("image", "ground truth", "prediction")).save(
+        side_by_side(panels, ("image", "ground truth", "prediction"), TITLE).save(
             run / "predictions" / f"val_{number:04d}.png"
         )
 

@@ -62,6 +62,8 @@ def test_rate_length_and_times_are_kept(skip: int, network: Network, tmp_path: P
     masks = sorted((tmp_path / "out" / "clip").glob("*.png"))
     assert len(masks) == count
     assert (np.asarray(Image.open(masks[0])) == network.run.predict(first)).all()
+    predict_video(item, network, Outputs(tmp_path / "plain", overlay=False), batch_size=4, frames=True)
+    assert [len(list(path.iterdir())) for path in (tmp_path / "plain").iterdir()] == [count]
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.02])

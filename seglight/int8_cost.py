@@ -1,70 +1,24 @@
-"""What an export takes from its run: the facts in its metadata, images to calibrate int8 with, what int8 costs."""
+"""int8 of a run's network: ranges of activations from its training images, and the score that int8 costs."""
 
 # Shapes: C bands, K classes, H W pixels
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
-import seglight
-from seglight.deploy.about import About, colour
 from seglight.deploy.int8 import quantise
 from seglight.deploy.predictor import Predictor
 from seglight.metrics import SegmentationMetrics
 
-if TYPE_CHECKING:
-    from seglight.runs.run import Run
-
 log = logging.getLogger(__name__)
-
-
-def facts(run: Run, output: str, precision: str) -> About:
-    """The metadata of an export of this run."""
-    summary, trained = run.summary, run.cfg.copy()
-    OmegaConf.set_struct(trained, False)
-    for key in ("root", "cache_dir"):  # of this machine
-        trained.data.pop(key, None)
-    encoder = getattr(run.net, "encoder", None)
-    settings: Any = OmegaConf.to_container(run.cfg.data)
-    return About(
-        classes=list(run.classes),
-        palette=[colour(c) for c in run.palette],
-        bands=encoder.normalize.channels if encoder is not None else 3,
-        value_range=settings.get("value_range"),
-        output=output,
-        precision=precision,
-        name=f"{run.cfg.get('model_name', 'network')} on {run.cfg.data.name}",
-        data=run.cfg.data.name,
-        params=sum(p.numel() for p in run.net.parameters()),
-        scores={k: v if v is not None and math.isfinite(v) else None for k, v in summary.items() if "/" in k},
-        versions={"seglight": seglight.__version__, "torch": torch.__version__},
-        config=OmegaConf.to_yaml(trained),
-    )
-
-
-def costs(run: Run, about: About) -> list[tuple[str, str]]:
-    """What the network costs, as the card says it."""
-    from seglight.models.anatomy import anatomy
-
-    rows = [("parameters", f"{about.params:,}")]
-    if hasattr(run.net, "encoder"):
-        parts = anatomy(run.net, (512, 512))  # type: ignore[arg-type]
-        gflops = sum(part.gflops for part in parts)
-        rows.append(("GFLOPs of an image of 512 x 512 pixels (2 a multiply-add)", f"{gflops:.1f}"))
-    summary = run.summary
-    if summary.get("train_seconds"):
-        rows.append(("training", f"{summary['train_seconds']:,.0f} s on {summary.get('device')}"))
-    return rows
 
 
 def samples(data: Any, split: str, count: int | None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
