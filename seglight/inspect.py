@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def inspect(cfg: DictConfig) -> None:
     """Prints the table, writes the picture (or the grid of all networks) and says where."""
-    from seglight.config import build
+    from seglight.config import build, build_model
     from seglight.models.anatomy import anatomy
 
     sides = [cfg.size, cfg.size] if isinstance(cfg.size, int) else cfg.size
@@ -52,7 +52,7 @@ def inspect(cfg: DictConfig) -> None:
     made("picture", path.parent)
     if OmegaConf.select(cfg, "encoder.weights") is not None:
         cfg.encoder.weights = None  # numbers alone need no download
-    net = build(cfg, "net")
+    net: Any = build_model(cfg)
     build(cfg, "freeze").apply(net, epoch=0)
     parts = anatomy(net, tuple(cfg.size))
     print_table(

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seglight.freeze import NORMS, FreezePolicy, parts
+from seglight.freeze_policy import FreezePolicy
+from seglight.parts import NORMS, parts
 from seglight.values import number, one_of
 
 
@@ -55,7 +56,8 @@ class Recipe:
         """Parameter groups named `<part>.<weights|biases|norms>`, with the epoch their part starts to train in."""
         for part in parts(net):
             factors = {"encoder": self.encoder_lr, "aux": self.aux_lr}
-            scale = policy.lr_scale(part) * factors.get(part.name.split(".")[0], 1.0) * self.layer_decay**part.depth
+            own = factors.get(part.name.split(".")[0], 1.0)
+            scale = policy.lr_scale(part) * own * part.slowed(self.layer_decay)
             for kind, parameters in by_kind(part.module).items():
                 decays = {"biases": self.decay_biases, "norms": self.decay_norms}.get(kind, True)
                 yield {

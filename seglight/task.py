@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from seglight.calibration import Calibration
-from seglight.freeze import FreezePolicy
+from seglight.freeze_policy import FreezePolicy
 from seglight.ignore import IGNORE_INDEX
 from seglight.inference import Inference
 from seglight.metrics import SegmentationMetrics

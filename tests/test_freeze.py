@@ -17,8 +17,9 @@ from torch import nn
 
 import seglight
 from seglight.config import build, resolve
-from seglight.freeze import NEVER, FreezePolicy, parts
+from seglight.freeze_policy import NEVER, FreezePolicy
 from seglight.optim import Recipe
+from seglight.parts import parts
 from seglight.runs.run import Run
 from seglight.schedule import Schedule
 from seglight.tables.grid import options

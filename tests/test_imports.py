@@ -23,23 +23,26 @@ ALLOWED = {
     "extras": "",
     "overrides": "",
     "mistakes": "values",
-    "low_rank": "values",
-    "freeze": "low_rank values",
+    "parts": "",
+    "adapters": "values",
+    "freeze_policy": "adapters parts values",
+    "freeze": "adapters freeze_policy values",
     "schedule": "values",
     "config": "extras mistakes overrides",
     "results": "config data deploy ignore runs values",
     "ranks": "",
-    "optim": "freeze values",
+    "optim": "freeze_policy parts values",
     "errors": "config extras mistakes",
     "cli": "config errors mistakes overrides",
     # what trains
-    "task": "calibration freeze ignore inference metrics optim",
-    "runs": "config data deploy errors inference low_rank mistakes overrides ranks values",
+    "task": "calibration freeze_policy ignore inference metrics optim",
+    "runs": "adapters config data deploy errors inference mistakes overrides ranks values",
     "objects": "deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",
-    "callbacks": "data deploy freeze ignore metrics objects peak_memory ranks results runs values",
+    "callbacks": "data deploy ignore metrics objects parts peak_memory ranks results runs values",
     "training": (
-        "callbacks config data errors freeze ignore models overrides peak_memory ranks results runs task values"
+        "callbacks config data errors freeze_policy ignore models overrides parts peak_memory ranks results runs task "
+        "values"
     ),
     "sweeps": "callbacks config data errors extras mistakes overrides ranks results runs training values",
     "evaluation": (

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from seglight.freeze import FreezePolicy
+from seglight.freeze_policy import FreezePolicy
 from seglight.optim import Recipe
 
 

@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.strategies import FSDPStrategy
 
 from seglight.callbacks.internals import wrap_again
-from seglight.freeze import parts
+from seglight.parts import parts
 
 
 class Freezing(L.Callback):

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seglight.models.checkpointing import block_by_block, count_once
 from seglight.models.geometry import larger, trace, tracing
 from seglight.models.pixels import check_pixels
-from seglight.values import whole
+from seglight.values import one_of, whole
 
 M = TypeVar("M", bound=Tensor | None)
 
@@ -114,7 +115,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.name = self.option = name  # option: what it is called in messages, its config's name where it has one
-        self.normalize = normalize
+        self.normalize, self.checkpointing = normalize, False
         whole("encoder.multiple", multiple)
         self.min_size, self.multiple = min_size, multiple
         self.keep(stages)
@@ -125,6 +126,11 @@ class Encoder(nn.Module):
 
     def for_decoder(self, pyramid: Literal["simple", "depths", "none"]) -> None:
         """Which features a decoder takes of maps that are all at one stride; others are features as they are."""
+
+    def checkpointed(self, checkpointing: bool) -> Self:
+        """The encoder itself, whose blocks then run again on the way back where `checkpointing` says so."""
+        self.checkpointing = one_of("encoder.checkpointing", checkpointing, (True, False))
+        return self
 
     def keep(self, stages: Iterable[nn.Module]) -> None:
         """Takes the stages in."""
@@ -140,13 +146,15 @@ class Encoder(nn.Module):
 
     def maps(self, images: Tensor, min_size: int = 1, multiple: int = 1) -> list[Tensor]:
         """The map of every stage; min_size, multiple: what the decoder needs besides."""
+        if self.checkpointing:
+            count_once(self)
         return self.run(self.prepare(images, min_size, multiple))
 
     def run(self, x: Tensor) -> list[Tensor]:
         """The map of every stage, of prepared images."""
         maps = []
         for stage in self.stages:
-            x = stage(x)
+            x = block_by_block(stage, x) if self.checkpointing else stage(x)
             maps.append(x)
         return maps
 

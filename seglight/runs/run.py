@@ -186,7 +186,7 @@ class Run:
         """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]; adapters merged."""
         import torch
 
-        from seglight.low_rank import merge
+        from seglight.adapters.low_rank import merge
 
         with torch.inference_mode(False):  # or a network first asked for in inference mode could never train
             net = self.untrained_net()

@@ -23,10 +23,11 @@ from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.progress import progress_bar
 from seglight.data.sampler import Batches, rank_and_world
 from seglight.data.variants import Variants
-from seglight.freeze import NEVER, parts
+from seglight.freeze_policy import NEVER
 from seglight.models import EncoderDecoder
 from seglight.models.decoders.decoder import Decoder
 from seglight.models.encoder_decoder import reaching
+from seglight.parts import parts
 from seglight.training.feature_records import Record, StackRecords, StoredFeatures, read, write
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import seglight
-from seglight.freeze import parts
 from seglight.models.encoders.timm import PlainTransformer
 from seglight.models.pyramid import Pyramid, on_grid
+from seglight.parts import parts
 
 TINY = ["encoder=timm", "encoder.weights=null", "data.num_classes=9", "+encoder.depth=4", "+encoder.embed_dim=32"]
 VIT = [*TINY, "encoder.name=vit_tiny_patch16_224", "+encoder.num_heads=2"]

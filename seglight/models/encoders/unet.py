@@ -24,6 +24,7 @@ def unet(
     dropout: float = 0.5,
     in_channels: int = 3,
     weights: None = None,
+    checkpointing: bool = False,
 ) -> Encoder:
     """Maps at strides 1 to 16, before each pool; dropout at the end of the path.
 
@@ -51,7 +52,7 @@ def unet(
     path = nn.Sequential(*stages)
     he_normal(path)
     normalize = Normalize(UNIT, in_channels)
-    return (ValidUNet if padding == "valid" else SameUNet)(stages, normalize)
+    return (ValidUNet if padding == "valid" else SameUNet)(stages, normalize).checkpointed(checkpointing)
 
 
 class SameUNet(Encoder):

@@ -14,7 +14,9 @@ from seglight.values import number, whole
 CONFIGURATION = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}  # the paper's Table 1
 
 
-def vgg(name: str = "vgg16", weights: Weights = "imagenet", in_channels: int = 3) -> Encoder:
+def vgg(
+    name: str = "vgg16", weights: Weights = "imagenet", in_channels: int = 3, checkpointing: bool = False
+) -> Encoder:
     """The convolutions: the map before each pool at strides 1 to 16, and the last pool's at 32."""
     net = nn.ModuleDict({"features": features(name)})
     if weights:
@@ -23,10 +25,16 @@ def vgg(name: str = "vgg16", weights: Weights = "imagenet", in_channels: int = 3
     layers = list(net["features"].named_children())
     ends = [layers[i - 1][0] for i, (_, layer) in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     stages = split(layers, [*ends, layers[-1][0]])
-    return sequential_encoder(name, stages, Normalize(IMAGENET, in_channels))
+    return sequential_encoder(name, stages, Normalize(IMAGENET, in_channels)).checkpointed(checkpointing)
 
 
-def vgg16_fc(weights: Weights = "imagenet", padding: int = 1, dropout: float = 0.5, in_channels: int = 3) -> Encoder:
+def vgg16_fc(
+    weights: Weights = "imagenet",
+    padding: int = 1,
+    dropout: float = 0.5,
+    in_channels: int = 3,
+    checkpointing: bool = False,
+) -> Encoder:
     """VGG16 with fc6 and fc7 as convolutions (Long et al. 2015, section 4.1): the map after each pool, fc7 at 32.
 
     padding: of the first convolution. 1: aligned, fc6 is padded too. 100: the authors' release, where fc6 is not.
@@ -47,7 +55,7 @@ def vgg16_fc(weights: Weights = "imagenet", padding: int = 1, dropout: float = 0
     adapt_input(net, in_channels)
     layers = list(net["features"].named_children())
     stages = [*split(layers, [name for name, layer in layers if isinstance(layer, nn.MaxPool2d)]), net["fc"]]
-    return sequential_encoder("vgg16_fc", stages, Normalize(IMAGENET, in_channels))
+    return sequential_encoder("vgg16_fc", stages, Normalize(IMAGENET, in_channels)).checkpointed(checkpointing)
 
 
 def features(name: str, padding: int = 1) -> nn.Sequential:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import seglight
+from seglight.adapters.low_rank import LowRank, LowRankAdapters, merge
 from seglight.config import build
-from seglight.low_rank import LowRank, adapt, merge
 from seglight.runs.run import Run
 from seglight.training.fit import fit
 from tests.conftest import new_run
@@ -23,6 +23,14 @@ VIT = [
 ]  # fmt: skip
 
 
+class Staged(nn.Module):
+    """An encoder of one stage."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList([stage])
+
+
 def test_adapters_add_nothing_at_first_and_merge_to_the_same_function() -> None:
     torch.manual_seed(0)
     layers = nn.Sequential(
@@ -31,7 +39,7 @@ def test_adapters_add_nothing_at_first_and_merge_to_the_same_function() -> None:
     x, linear, y = torch.randn(2, 3, 9, 11), nn.Linear(5, 7), torch.randn(4, 5)
     before = layers(x), linear(y)
     for module in (layers, linear):
-        adapt([module], rank=2, alpha=4.0, dropout=0.0, kinds=["linear", "conv"])
+        LowRankAdapters(rank=2, alpha=4.0, kinds=["linear", "conv"])(Staged(module))
     assert torch.equal(layers(x), before[0])
     assert torch.equal(linear(y), before[1])
     for adapter in [m for net in (layers, linear) for m in net.modules() if isinstance(m, LowRank)]:

@@ -1,0 +1,1 @@
+"""Adapters: small layers that train on a frozen encoder."""

@@ -1,0 +1,71 @@
+"""Transformers on real images: a run that broke off and went on ends bit for bit like one that did not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import seglight
+from experiments.robustness.kill_table import differences
+from seglight.config import resolve
+from seglight.runs.run import Run
+from seglight.task import SegmentationTask
+from seglight.training.fit import fit
+from tests.conftest import checkpoint
+
+STREET = [
+    "data=camvid", "data.crop_size=64", "data.batch_size=2", "data.num_workers=0", "trainer.accelerator=cpu",
+    "trainer.precision=32-true", "trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1",
+    "data.eval_batch_size=1", "predictions=0", "encoder.weights=null", "optim=vit",
+]  # fmt: skip
+VIT = [
+    "encoder=timm", "encoder.name=vit_tiny_patch16_224", "+encoder.depth=3", "+encoder.embed_dim=32",
+    "+encoder.num_heads=2", "+encoder.pyramid_width=32", "+encoder.drop_path_rate=0.2",
+]  # fmt: skip
+
+
+LITE = ["encoder=efficientnet_lite0", "encoder.weights=imagenet"]
+
+
+def broken_off(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains until just before an optimizer step."""
+    original = SegmentationTask.training_step
+
+    def ends(task: Any, *args: Any) -> torch.Tensor:
+        if task.global_step == step:
+            raise ConnectionAbortedError("the machine went down")
+        return original(task, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationTask, "training_step", ends)
+        with pytest.raises(ConnectionAbortedError):
+            fit(run)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param([*VIT, "decoder=unet", "skips=concat", "freeze=none"], marks=pytest.mark.slow),
+        [*VIT, "decoder=dpt", "skips=none", "freeze=lora", "freeze.dropout=0.2", "encoder.checkpointing=true"],
+        pytest.param([*VIT, "decoder=linear", "skips=none", "freeze=bitfit"], marks=pytest.mark.slow),
+        [*VIT, "decoder=segformer", "skips=none", "freeze=adapter", "trainer.accumulate_grad_batches=2"],
+        [*LITE, "decoder=fcn", "skips=none", "freeze=lora", "average=ema"],
+    ],
+    ids=["unet-none", "dpt-lora", "linear-bitfit", "segformer-adapter", "efficientnet-lora-ema"],
+)  # fmt: skip
+def test_a_run_that_broke_off_ends_like_one_that_did_not(
+    overrides: list[str], real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = resolve(seglight.compose(*STREET, *overrides, f"data.root={real_data / 'camvid'}"))
+    whole, broken = Run.create(tmp_path / "whole", cfg, []), Run.create(tmp_path / "broken", cfg, [])
+    fit(whole)
+    steps = checkpoint(whole, "last")["global_step"]
+    broken_off(broken, steps - 1, monkeypatch)
+    before = checkpoint(broken, "last")["state_dict"]
+    fit(Run.resume(broken.path, []))
+    assert differences(whole.path, broken.path) == []
+    after = checkpoint(broken, "last")["state_dict"]
+    assert any(not torch.equal(value, after[name]) for name, value in before.items())
