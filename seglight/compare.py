@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def compare(cfg: DictConfig) -> None:
-    """Prints the verdict and the table; writes compare.csv, compare.json and index.html into `out`."""
+    """Prints the verdict and the table; writes compare.csv, compare.json, compare.png and index.html into `out`."""
     from seglight.results import comparison
     from seglight.results.loggers import log_to_tensorboard, log_to_wandb
     from seglight.results.terminal import print_comparison

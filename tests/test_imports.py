@@ -39,7 +39,7 @@ ALLOWED = {
     "runs": "adapters config data deploy errors inference mistakes overrides ranks values",
     "objects": "deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",
-    "callbacks": "data deploy ignore metrics objects parts peak_memory ranks results runs values",
+    "callbacks": "data deploy ignore metrics models objects parts peak_memory ranks results runs values",
     "training": (
         "callbacks config data errors freeze_policy ignore models overrides parts peak_memory ranks results runs task "
         "values"

@@ -38,6 +38,15 @@ def test_totals_are_the_published_ones(overrides: list[str], parameters: int) ->
     assert total(*overrides, *data) == parameters
 
 
+def test_flops_of_all_parts_are_those_of_the_network() -> None:
+    """The pyramid over a transformer's blocks is no stage, and counts too."""
+    net = build_model(compose("model=unet", "encoder=vit_small", "encoder.weights=null", "decoder=dpt"))
+    found = sum(part.gflops for part in anatomy(net, (64, 64)))  # type: ignore[arg-type]
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
+        net.eval().to("meta")(torch.zeros(1, 3, 64, 64, device="meta"))  # torch's counter knows no attention on CPUs
+    assert found == pytest.approx(counter.get_total_flops() / 1e9)
+
+
 def test_flops_are_torchs_counters_and_offsets_meet_on_the_image() -> None:
     net = build_model(compose("encoder=resnet18", "encoder.weights=null", "decoder=unet", "skips=concat", "data=voc"))
     parts = anatomy(net, (96, 64))  # type: ignore[arg-type]

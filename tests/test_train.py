@@ -56,6 +56,14 @@ def test_max_steps_ends_with_scores_and_checkpoints(command: Command, tmp_path: 
         assert torch.load(path, weights_only=True)["global_step"] == 2
 
 
+@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_cpu_computes_in_bfloat16_only_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": amx})
+    assert auto_precision("cpu") == precision
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -40,7 +40,13 @@ class Part:
 def anatomy(net: EncoderDecoder, size: tuple[int, int]) -> list[Part]:
     """The parts in the order they run, for an image of `size`; GFLOPs are torch's counter's (2 a multiply-add)."""
     stages = [Part(f"encoder.{i}", [stage]) for i, stage in enumerate(net.encoder.stages)]
-    layers = [Part(f"decoder.{name}", [layer]) for name, layer in children(net.decoder)]
+    staged = {id(m) for stage in net.encoder.stages for m in stage.modules()}
+    layers = [  # such as the pyramid over a transformer's blocks
+        Part(f"encoder.{name}", [child])
+        for name, child in net.encoder.named_children()
+        if any(True for _ in child.parameters()) and not staged & {id(m) for m in child.modules()}
+    ]
+    layers += [Part(f"decoder.{name}", [layer]) for name, layer in children(net.decoder)]
     if net.aux is not None:
         layers.append(Part("aux", [net.aux]))
     image = torch.empty(1, net.encoder.normalize.channels, *size, device="meta")

@@ -22,6 +22,7 @@ from seglight.results.effects import Effect, effects, interactions
 from seglight.results.error_kinds import KINDS
 from seglight.results.estimate import LEVEL, Estimate, best_cells
 from seglight.results.resampling import SCORES, Scores, resample
+from seglight.runs.atomic import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +173,8 @@ class Comparison:
         return pd.DataFrame(rows(self))
 
     def write(self, out: str | Path) -> Path:
-        """Writes compare.csv, compare.json and index.html into a folder."""
+        """Writes compare.csv, compare.json, compare.png and index.html into a folder."""
+        from seglight.results.comparison_picture import draw_comparison
         from seglight.results.page import write_page
         from seglight.results.records import record, write_records
 
@@ -180,6 +182,8 @@ class Comparison:
         folder.mkdir(parents=True, exist_ok=True)
         numbers = record(self)
         write_records(self, numbers, folder)
+        with written_whole(folder / "compare.png", "wb") as file:
+            draw_comparison(self).savefig(file, format="png")
         write_page(self, numbers, folder / "index.html")
         return folder
 
@@ -191,7 +195,7 @@ def compare(
     runs: str | Path | Sequence[str | Path], out: str | Path | None = None, where: str | None = None,
     score: str = "miou", scores: Sequence[str] = (), resamples: int = RESAMPLES, seed: int = 0,
 ) -> Comparison:  # fmt: skip
-    """Compares the runs in folders and globs; with `out`, writes compare.csv, compare.json and index.html there.
+    """Compares the runs in folders and globs; with `out`, writes its files there (`Comparison.write`).
 
     where: only runs that meet it, such as `latency_ms<20 and encoder=resnet18`: costs, scores and axes are known.
     scores: names of evaluations (`camvid_test`); without any, the one each run was trained with.

@@ -15,7 +15,7 @@ from seglight.results.compared import ComparedRun
 COSTS = {
     "params": "parameters",
     "trainable_params": "trained parameters",
-    "gflops": "GFLOPs an image",
+    "gflops": "GFLOPs of 512 x 512 pixels",
     "latency_ms": "ms an image",
     "train_seconds": "seconds of training",
     "peak_memory_mb": "MB at the peak",

@@ -1,8 +1,9 @@
 """One block of measurements in a process of its own: `python experiments/benchmarks/peers/block.py CELL WHO [STEPS]`.
 
-CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (with channels_last, bf16),
-seglight (`python -m seglight.train`'s own step, Lightning and logging with it), seglight_fp32, or floor (the
-convolutions of seglight's network alone, forward and backward, in its precision). Prints JSON: median seconds, peak MB.
+CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (in channels_last and in the
+precision that seglight chooses for the machine), seglight (`python -m seglight.train`'s own step, Lightning and logging
+with it), or floor (the convolutions of seglight's network alone, forward and backward, in its precision). Prints JSON:
+median seconds, peak MB.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import seglight
 from seglight.config import build, resolve
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.training.fit import build_task, prepare_process, prepare_task
+from seglight.training.trainer import auto_precision
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from tests.models.reference import TorchFCN
@@ -33,6 +35,11 @@ CELLS = {
     "torchvision_fcn": ((2, 320, 320), ["model=fcn_resnet50"]),
     "pytorch_fcn": ((1, 375, 500), ["model=fcn8s"]),
 }
+
+
+def bf16() -> bool:
+    """Whether seglight's trainer.precision=auto is bf16-mixed here."""
+    return auto_precision("cpu") == "bf16-mixed"
 
 
 def batch(cell: str) -> tuple[Tensor, Tensor]:
@@ -80,7 +87,7 @@ def peer(cell: str, fast: bool) -> Any:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast and bf16()):
             out = net(x)
         value = loss(out)
         optimizer.zero_grad()
@@ -110,14 +117,14 @@ class Watch(L.Callback):
         self.ends.append(time.perf_counter())
 
 
-def seglights(cell: str, steps: int, precision: str) -> list[float]:
+def seglights(cell: str, steps: int) -> list[float]:
     """Steps of a run, composed and built as the command does, on one batch that lies ready."""
     from seglight.callbacks.best import Best
     from seglight.runs.run import Run
     from seglight.training.fit import callbacks
     from seglight.training.trainer import build_trainer
 
-    cfg = composed(cell, f"trainer.precision={precision}", f"trainer.max_steps={WARM + 1 + steps}")
+    cfg = composed(cell, f"trainer.max_steps={WARM + 1 + steps}")
     prepare_process(cfg)
     images, masks = batch(cell)
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +135,7 @@ def seglights(cell: str, steps: int, precision: str) -> list[float]:
         ready = [{"image": images, "mask": masks, "name": ["a"] * len(images)}] * (WARM + 1 + steps)
         loader = torch.utils.data.DataLoader(ready, batch_size=None)  # type: ignore[arg-type]
         watch, best = Watch(), Best()
-        trainer = build_trainer(cfg, run, [*callbacks(run, best), watch])
+        trainer = build_trainer(cfg, run, [*callbacks(run, best, data), watch])
         trainer.fit(task, loader)
     return [b - a for a, b in zip(watch.ends[WARM:], watch.ends[WARM + 1 :], strict=False)]
 
@@ -157,9 +164,10 @@ def floor(cell: str, steps: int) -> list[float]:
         hook.remove()
     work = []
     for number, (conv, x, y) in enumerate(seen):
-        conv = conv.to(torch.bfloat16)
-        x = x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last).requires_grad_(number > 0)
-        work.append((conv, x, torch.randn_like(y, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)))
+        kind = torch.bfloat16 if bf16() else torch.float32
+        conv = conv.to(kind)
+        x = x.to(kind).contiguous(memory_format=torch.channels_last).requires_grad_(number > 0)
+        work.append((conv, x, torch.randn_like(y, dtype=kind).contiguous(memory_format=torch.channels_last)))
 
     def step() -> None:
         for conv, x, gradient in work:
@@ -174,8 +182,8 @@ def main() -> None:
     reset_peak_memory()
     if who == "floor":
         times = floor(cell, steps)
-    elif who.startswith("seglight"):
-        times = seglights(cell, steps, "32-true" if who.endswith("fp32") else "auto")
+    elif who == "seglight":
+        times = seglights(cell, steps)
     else:
         times = timed(peer(cell, who == "peer_fast"), steps)
     print(json.dumps({"seconds": statistics.median(times), "peak_mb": round(peak_memory() / 1e6), "steps": len(times)}))

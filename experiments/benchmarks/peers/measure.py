@@ -21,7 +21,7 @@ CELLS = {
     "torchvision_fcn": "torchvision fcn_resnet50, 2 x 320",
     "pytorch_fcn": "pytorch-fcn FCN-8s, 375 x 500",
 }
-BLOCKS = ("peer", "peer_fast", "seglight", "seglight_fp32", "floor")
+BLOCKS = ("peer", "peer_fast", "seglight", "floor")
 
 
 def block(cell: str, who: str, steps: int) -> dict[str, float]:
@@ -36,9 +36,9 @@ def ratio(rounds: list[dict[str, Any]], over: str, under: str) -> float:
 
 def table(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
-        "| training step | peer | peer, channels_last and bf16 | seglight | its float32 | convolutions alone "
+        "| training step | peer | peer in channels_last, seglight's precision | seglight | convolutions alone "
         "| peer / seglight | fast peer / seglight | seglight / convolutions | peak MB: peer, fast peer, seglight |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for cell, rounds in results.items():
         seconds = [f"{statistics.median(each[who]['seconds'] for each in rounds):.3f} s" for who in BLOCKS]
@@ -60,7 +60,7 @@ def draw(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
     panels = figure.subplots(1, len(results), squeeze=False)[0]
     for panel, (cell, rounds) in zip(panels, results.items(), strict=True):
         values = [statistics.median(each[who]["seconds"] for each in rounds) for who in BLOCKS]
-        panel.barh(BLOCKS, values, color=["#d1701f", "#e5b080", "#1f4e8c", "#9db7d5", "#888888"])
+        panel.barh(BLOCKS, values, color=["#d1701f", "#e5b080", "#1f4e8c", "#888888"])
         panel.invert_yaxis()
         panel.set_title(CELLS[cell], fontsize=9)
         panel.set_xlabel("seconds a step")

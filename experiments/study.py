@@ -1,0 +1,70 @@
+"""Runs a study again and writes what it gave into its README: `python experiments/study.py NAME [key=value ...]`.
+
+NAME is a folder beside this file: a README.md, and sweeps as Hydra configs. Every config with an entry in the README,
+`<!-- compare: TITLE = config, config -->`, is trained (jobs that are done are not repeated), the runs of the entry are
+compared, and the lines up to `<!-- end -->` are replaced by the verdict, the table and the picture.
+`key=value` goes to every run. The sweeps lie in multirun/NAME/CONFIG.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from seglight.results.comparison import compare
+
+HERE = Path(__file__).resolve().parent
+ENTRY = re.compile(r"<!-- compare: (?P<title>[\w-]+) = (?P<configs>[\w, ]+) -->\n.*?<!-- end -->", re.DOTALL)
+COLUMNS = ("params", "trainable_params", "gflops", "train_seconds", "peak_memory_mb")
+
+
+def trained(study: Path, config: str, more: list[str]) -> Path:
+    """The folder of a sweep, trained to its end."""
+    folder = Path("multirun", study.name, config)
+    command = ["-cd", str(study), "-cn", config, f"hydra.sweep.dir={folder}", *more]
+    if any(folder.glob("*/config.yaml")):
+        command = [f"resume_sweep={folder}"]
+    subprocess.run([sys.executable, "-m", "seglight.train", *command], check=True)
+    return folder
+
+
+def measured(study: Path, title: str, folders: list[Path]) -> str:
+    """The verdict, a row a cell, and the picture of an entry; its compare.* files beside the README."""
+    found = compare([str(folder) for folder in folders], out=Path("multirun", study.name, f"compare-{title}"))
+    for kind in ("json", "csv", "png"):
+        shutil.copyfile(f"multirun/{study.name}/compare-{title}/compare.{kind}", study / f"{title}.{kind}")
+    lows, highs = found.estimate.interval()
+    head = "| | cell | seeds | mIoU | 95 % | parameters | trained | GFLOPs | seconds | MB |\n"
+    rows = [head, "|---|---|---:|---:|---|---:|---:|---:|---:|---:|\n"]
+    for at in found.order:
+        costs = [found.cell_cost(at, cost) for cost in COLUMNS]
+        numbers = " | ".join("-" if v is None else f"{v:,.0f}" if v > 99 else f"{v:.1f}" for v in costs)
+        score = f"{100 * found.estimate.value[at]:.1f} | {100 * lows[at]:.1f} to {100 * highs[at]:.1f}"
+        mark = "*" if at in set(found.ranking[0]) else ""
+        rows.append(f"| {mark} | {found.cells[at].name} | {len(found.cells[at].runs)} | {score} | {numbers} |\n")
+    verdict = "".join(f"> {line}\n" for line in found.verdict)
+    return f"{verdict}\n{''.join(rows)}\n![{title}]({title}.png)\n"
+
+
+def main() -> None:
+    study, more = HERE / sys.argv[1], sys.argv[2:]
+    page = study / "README.md"
+    done: dict[str, Path] = {}
+
+    def entry(match: re.Match[str]) -> str:
+        configs = [config.strip() for config in match["configs"].split(",")]
+        for config in configs:
+            done[config] = done.get(config) or trained(study, config, more)
+        opening = match[0].splitlines()[0]
+        return f"{opening}\n{measured(study, match['title'], [done[c] for c in configs])}<!-- end -->"
+
+    text: Any = ENTRY.sub(entry, page.read_text())
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
