@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import seglight
 from tests.conftest import Command
@@ -42,6 +43,7 @@ def test_the_command_prints_the_verdict_and_writes_the_numbers(
     rows = list(csv.DictReader((tmp_path / "page" / "compare.csv").open()))
     assert [row["run"] for row in rows if row["best"] == "True"] == ["add80", "add81"]
     assert float(rows[0]["miou"]) == run["scores"]["miou"]["value"] or rows[0]["run"] != "add80"
+    assert Image.open(tmp_path / "page" / "compare.png").width > 600
     page = (tmp_path / "page" / "index.html").read_text()
     assert "default-src 'none'" in page  # it asks no server for anything
     assert len(page) < 25e6

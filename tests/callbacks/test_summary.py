@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import seglight
 from seglight.config import resolve
@@ -35,7 +37,11 @@ def test_the_summary_says_what_the_run_was_and_cost(run_dir: Path) -> None:
     assert summary["device"] == "cpu"
     assert 0 < summary["train_seconds"] < 300
     assert summary["images_per_second"] == pytest.approx(2 * 8 / summary["train_seconds"], rel=0.01)
-    parameters = sum(p.numel() for p in seglight.build_model(seglight.compose(*QUICK)).parameters())
+    net = seglight.build_model(seglight.compose(*QUICK))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net.eval()(torch.zeros(1, 3, 512, 512))
+    assert summary["gflops"] == pytest.approx(counter.get_total_flops() / 1e9, abs=1e-3)
+    parameters = sum(p.numel() for p in net.parameters())
     assert summary["params"] == summary["trainable_params"] == parameters
     assert {name: version(name) for name in ("torch", "lightning", "hydra-core")}.items() <= summary["versions"].items()
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True).stdout.strip()

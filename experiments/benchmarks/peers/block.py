@@ -1,9 +1,9 @@
 """One block of measurements in a process of its own: `python experiments/benchmarks/peers/block.py CELL WHO [STEPS]`.
 
-CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (in channels_last and in the
-precision that seglight chooses for the machine), seglight (`python -m seglight.train`'s own step, Lightning and logging
-with it), or floor (the convolutions of seglight's network alone, forward and backward, in its precision). Prints JSON:
-median seconds, peak MB.
+CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (in channels_last and in
+the precision that seglight chooses for the machine), seglight (`python -m seglight.train`'s own step, Lightning and
+logging with it), or floor (the convolutions of seglight's network, forward and backward, in its precision). Prints
+JSON: median seconds, peak MB.
 """
 
 from __future__ import annotations
