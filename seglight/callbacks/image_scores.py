@@ -15,7 +15,7 @@ from torch import Tensor
 from seglight.callbacks.best import Best
 from seglight.callbacks.gathering import on_rank_0
 from seglight.results.error_kinds import WIDTH, background_of, error_map
-from seglight.results.image_scores import ImageCounts, ImageScores, counts_of
+from seglight.results.image_scores import ImageCounts, ImageScores, counts_of, merged
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ class CountImages(L.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or (self.best is not None and not self.best.is_now(trainer)):
             return
-        images = on_rank_0(self.images)
+        tiles = getattr(self.data, "tiles", None)
+        images = on_rank_0(self.images if tiles is None else merged(self.images, tiles.image_of))
         if trainer.is_global_zero:
             self.scores = ImageScores.of(str(self.data.name), str(self.data.split), pl_module.metrics.classes, images)
             if self.path is not None:

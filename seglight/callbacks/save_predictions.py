@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
-from numpy.typing import NDArray
+
+from seglight.data.tiles import Save, Tiles
 
 
 class SavePredictions(L.Callback):
-    """Hands every evaluated image's mask to `save(mask [H, W], name, folder)` of its data set."""
+    """Hands every evaluated image's mask to `save(mask [H, W], name, folder)` of its data set.
 
-    def __init__(self, folder: Path, save: Callable[[NDArray[np.uint8], str, Path], Any]) -> None:
-        self.folder, self.save = folder, save
+    tiles: what the images were cut into; their masks are put together first.
+    """
+
+    def __init__(self, folder: Path, save: Save, tiles: Tiles | None = None) -> None:
+        self.folder, self.save = folder, save if tiles is None else tiles.stitched(save)
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0

@@ -32,6 +32,7 @@ from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source
 from seglight.data.splitting import Selection, classes_in
+from seglight.data.tiles import TileReader, Tiles
 from seglight.data.workers import worker_count
 from seglight.ignore import IGNORE_INDEX
 from seglight.values import one_of, typed, whole
@@ -83,6 +84,8 @@ class SegmentationData(LightningDataModule):
         group: str | None = None,
         stratify: bool = False,
         split_seed: int = 0,
+        tile: int | None = None,
+        tile_overlap: int = 0,
         cache: str | None = None,
         cache_dir: str | Path = "~/.cache/seglight",
         **unknown: Any,
@@ -115,6 +118,7 @@ class SegmentationData(LightningDataModule):
         if self.cache and self.root is None:
             raise ValueError(f"data.cache={cache}: data={self.name} reads no files that could be kept decoded")
         self.cache_dir = Path(cache_dir)
+        self.tiles = Tiles.of(tile, tile_overlap)
         self.selection = Selection(folds, fold, fraction, group, stratify, split_seed)
         self._classes: dict[str, frozenset[int]] = {}  # in each image, where they decide who is in which split
         self.looked = False  # at the classes of the training masks
@@ -199,7 +203,10 @@ class SegmentationData(LightningDataModule):
         """The samples of a split; augmented when they are for training."""
         skip = self.on_error == "skip"
         augment = self.augment if train else None
-        return SegmentationDataset(self.listed(split), self.fast_reader(split), augment, self.seed, skip, train)
+        pairs, reader = self.listed(split), self.fast_reader(split)
+        if self.tiles is not None:
+            pairs, reader = self.tiles.cut(pairs, reader), TileReader(reader, scored=not train)
+        return SegmentationDataset(pairs, reader, augment, self.seed, skip, train)
 
     def fast_reader(self, split: str) -> Reader:
         """The split's reader, behind the cache that `cache` asks for; built on first use."""
@@ -215,7 +222,9 @@ class SegmentationData(LightningDataModule):
         """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
         data = self.dataset(self.train_split, train=True)
         if self.crop_size is not None and self.augment is not None and self.augment.crops_to(self.crop_size):
-            say_padding(self.listed(self.train_split), self.reader(self.train_split), self.crop_size)
+            cut = self.tiles is not None
+            pairs = data.pairs if cut else self.listed(self.train_split)
+            say_padding(pairs, data.reader if cut else self.reader(self.train_split), self.crop_size)
         sampler = self.train_sampler(data)
         advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
         batches = Batches(sampler, self.batch_size, drop_last=len(sampler) >= self.batch_size)
@@ -229,9 +238,10 @@ class SegmentationData(LightningDataModule):
         return self.eval_dataloader(self.split)
 
     def eval_dataloader(self, split: str) -> Loader:
-        """Every image of a split once, unaugmented, at its own resolution."""
+        """Every image of a split once, or every window of its images, unaugmented, at its own resolution."""
         data = self.dataset(split)
-        batches = Batches(EvaluationSampler(len(data)), self.eval_batch_size)
+        sampler = EvaluationSampler(len(data)) if self.tiles is None else self.tiles.sampler(data.pairs)
+        batches = Batches(sampler, self.eval_batch_size)
         return self.loader(data, batches, Collate("set data.eval_batch_size=1"))
 
     def loader(self, data: Any, batches: Batches, collate: Collate) -> Loader:

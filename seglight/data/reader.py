@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from seglight.data.decode import image_size, is_turned, read_image, read_mask
 from seglight.data.labels import ColourLabels, Labels, MappedLabels, TolerantLabels, nearest
-from seglight.data.pair import Pair
+from seglight.data.pair import Pair, Window
+from seglight.data.parts import read_part
 from seglight.data.pixels import Image, Pixels
 from seglight.ignore import IGNORE_INDEX
 
@@ -43,16 +44,37 @@ class FileReader:
     pixels: Pixels | None = None
 
     def __call__(self, pair: Pair) -> tuple[Image, NDArray[np.uint8]]:
-        if self.pixels is None:
-            image, invalid = read_image(pair.image, pair.frame), None
-        else:
-            image, invalid = self.pixels.read(pair.image, pair.frame)
+        image, invalid = self.image(pair)
         if pair.mask is None:
             return image, np.full(image.shape[:2], IGNORE_INDEX, np.uint8)
         mask = self.mask(pair)
         if mask.shape != image.shape[:2]:
             raise size_mismatch(pair, (image.shape[0], image.shape[1]), (mask.shape[0], mask.shape[1]))
         return image, mask if invalid is None else np.where(invalid, np.uint8(IGNORE_INDEX), mask)
+
+    def image(self, pair: Pair) -> tuple[Image, NDArray[np.bool_] | None]:
+        """The image, and where it has no data [H, W]."""
+        return (
+            (read_image(pair.image, pair.frame), None)
+            if self.pixels is None
+            else self.pixels.read(pair.image, pair.frame)
+        )
+
+    def image_part(self, pair: Pair, window: Window) -> tuple[Image, NDArray[np.bool_] | None] | None:
+        """`image` within a window; None where that takes reading all of the file."""
+        if self.pixels is None or pair.frame:
+            return None
+        stored = read_part(pair.image, window, self.pixels.axes)
+        return None if stored is None else self.pixels.image(stored, pair.image)
+
+    def mask_part(self, pair: Pair, window: Window) -> NDArray[np.uint8] | None:
+        """`mask` within a window; None where that takes reading all of the file."""
+        assert pair.mask is not None
+        stored = None if pair.frame else read_part(pair.mask, window, "hwc")
+        if stored is None or stored.values.dtype.kind not in "ui" or stored.values.shape[2] not in (1, 3, 4):
+            return None
+        values = stored.values[..., 0] if stored.values.shape[2] == 1 else stored.values[..., :3]
+        return self.labels(values, pair.mask)
 
     def form(self, pair: Pair) -> tuple[int, int, int, int]:
         """(H, W, C, bytes of a number) of the image, from the file's header."""

@@ -50,13 +50,15 @@ def score(cfg: DictConfig) -> None:
     if numbering is not None:
         if not labelled:
             raise ValueError(f"instances=true: data.split={data.split} has no masks to score objects against")
+        if getattr(data, "tiles", None) is not None:
+            raise ValueError("instances=true: data.tile cuts objects in parts; data.tile=null inference=slide does not")
         numbering.check(data)
     made("out", places.folder)
     task.inference, task.calibration = inference, Calibration()
     task.net.to(memory_format=task.memory_format)
     width = runs[0].cfg.get("boundary_width") if cfg.boundary_width is None else cfg.boundary_width
     counted = CountImages(places.scores if labelled else None, data, None, width)
-    boundaries, throughput = Boundaries(), Throughput()
+    boundaries, throughput, tiles = Boundaries(), Throughput(), getattr(data, "tiles", None)
     objects = None if numbering is None else CountObjects(data, numbering)
     quiet()
     trainer = build_trainer(
@@ -68,8 +70,12 @@ def score(cfg: DictConfig) -> None:
             *([boundaries] if cfg.boundary and labelled else []),
             *([objects] if objects else []),
             *([WorstImages(places.folder / "worst", data, counted, cfg.worst)] if cfg.worst and labelled else []),
-            *([SavePredictions(places.folder / "predictions", data.save_prediction)] if cfg.save_predictions else []),
-            *([SavePredictions(places.folder, submit)] if submit else []),
+            *(
+                [SavePredictions(places.folder / "predictions", data.save_prediction, tiles)]
+                if cfg.save_predictions
+                else []
+            ),
+            *([SavePredictions(places.folder, submit, tiles)] if submit else []),
             *terminal_bar(cfg),
         ],
     )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,20 @@ def counts_of(
         for pixels in (truth[kinds == 0], truth[labelled], prediction[labelled])
     )
     return ImageCounts(name, tp, gt, pred, error_counts(kinds))
+
+
+def merged(parts: Iterable[ImageCounts], image_of: Callable[[str], str]) -> list[ImageCounts]:
+    """The counts of whole images, of those of their parts, no pixel of which is in two."""
+    found: dict[str, ImageCounts] = {}
+    for part in parts:
+        name = image_of(part.name)
+        there = found.get(name)
+        counts = (part.tp, part.gt, part.pred, part.errors)
+        if there is not None:
+            before = (there.tp, there.gt, there.pred, there.errors)
+            counts = tuple(a + b for a, b in zip(before, counts, strict=True))  # type: ignore[assignment]
+        found[name] = ImageCounts(name, *counts)
+    return list(found.values())
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ COMMON = {
 }  # fmt: skip
 OF_FILES = COMMON | {
     "root", "draw_with_replacement", "on_error", "allow_single_class", "folds", "fold", "fraction", "group",
-    "stratify", "split_seed", "cache", "cache_dir",
+    "stratify", "split_seed", "tile", "tile_overlap", "cache", "cache_dir",
 }  # fmt: skip
 FOLDER = OF_FILES | {
     "images", "masks", "class_table", "lists", "val_fraction", "split_seed", "mask_tolerance", "bands", "channels",
