@@ -31,7 +31,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     from rich.console import Console
 
     from seglight.config import build
-    from seglight.data.checking import duplicates
+    from seglight.data.checking import duplicates, nearly_equal
 
     if lacks_table(cfg):
         return propose(cfg)
@@ -47,7 +47,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     problems += [("duplicates", problem) for problem in duplicates(reports)]
     notes = look_at_classes(data, reports, problems)
     notes += look_at_values(data, reports[0])
-    summary = summarise(data, reports, problems) | {"notes": notes}
+    if pairs := nearly_equal(reports):
+        shown = "; ".join(" and ".join(pair) for pair in pairs[: LISTED // 4])
+        notes.append(f"{len(pairs)} pairs of images look alike and are in two splits: {shown}")
+    summary = summarise(data, reports, problems) | {"notes": notes, "nearly_equal": pairs}
     Console().print(class_table(data, summary))
     (out / "check.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     draw_samples(data, reports, cfg.samples, out / "samples.png")
@@ -205,7 +208,8 @@ def draw_samples(data: SegmentationData, reports: list[SplitReport], count: int,
     pairs = [reading.pair for reading in spread(report.good, count)]
     if not pairs:
         return
-    samples = SegmentationDataset(pairs, data.reader(report.split), data.augment, data.seed)
+    pairs, reader = data.cut(pairs, data.reader(report.split), scored=False)
+    samples = SegmentationDataset(spread(pairs, count), reader, data.augment, data.seed)
     drawn = [
         (one.name, data.pictured(one.image), one.mask)
         for one in map(samples.__getitem__, range(len(samples)))

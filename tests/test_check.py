@@ -89,6 +89,21 @@ def test_everything_that_is_wrong_is_named_with_its_file(voc_root: Path, tmp_pat
     assert any("1 of 4 masks ignore every pixel" in note for note in result["notes"])
 
 
+def test_images_that_look_alike_in_two_splits(voc_root: Path, tmp_path: Path) -> None:
+    copy = Image.open(voc_root / "JPEGImages/2012_train003.jpg").resize((90, 70))
+    mask = np.asarray(Image.open(voc_root / "SegmentationClass/2012_train003.png").resize((90, 70), 0))
+    for name, image in (("copy", copy), ("grey", Image.new("RGB", (90, 70), (80, 80, 80)))):
+        image.save(voc_root / f"JPEGImages/{name}.jpg", quality=60)
+        save_palette(mask, voc_root / f"SegmentationClass/{name}.png")
+    lists = voc_root / "ImageSets/Segmentation"
+    (lists / "val.txt").write_text((lists / "val.txt").read_text() + "copy\ngrey\n")
+    result = checked(tmp_path)
+    images = voc_root / "JPEGImages"
+    assert result["nearly_equal"] == [[f"{images}/2012_train003.jpg (train)", f"{images}/copy.jpg (val)"]]
+    assert "1 pairs of images look alike" in result["notes"][-1]
+    assert not result["problems"]
+
+
 @pytest.mark.parametrize("kind", ["numbers", "colours", "jpeg"])
 def test_a_draft_of_a_class_table_that_reads_the_masks(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture

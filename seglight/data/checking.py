@@ -8,11 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seglight.data.likeness import alike, look_hash
 from seglight.data.listing import refuse_twice
 from seglight.data.occurrence import Occurrence
 from seglight.data.pair import Pair
@@ -23,12 +25,13 @@ from seglight.ignore import IGNORE_INDEX
 
 @dataclass(frozen=True)
 class Reading:
-    """What one pair is: its size, its pixels a class [256] and a digest of its image; or what is wrong with it."""
+    """What one pair is: its size, its pixels a class [256], a digest and a hash of its image; or what is wrong."""
 
     pair: Pair
     size: tuple[int, int] = (0, 0)
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     digest: bytes = b""
+    looks: NDArray[np.uint64] | None = None
     problem: str | None = None
 
 
@@ -97,7 +100,7 @@ def read_pair(pair: Pair, reader: Reader) -> Reading:
         return Reading(pair, problem=str(error))
     counts = np.bincount(mask.reshape(-1), minlength=256)
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, salt=str(image.shape[:2]).encode()[:16])
-    return Reading(pair, (image.shape[0], image.shape[1]), counts, digest.digest())
+    return Reading(pair, (image.shape[0], image.shape[1]), counts, digest.digest(), look_hash(image))
 
 
 def duplicates(reports: Iterable[SplitReport]) -> list[str]:
@@ -113,6 +116,21 @@ def duplicates(reports: Iterable[SplitReport]) -> list[str]:
                 found.append(
                     f"{reading.pair.image} ({report.split}): the same image as {pair.image} ({split}); expected once"
                 )
+    return found
+
+
+def nearly_equal(reports: Sequence[SplitReport]) -> list[tuple[str, str]]:
+    """Images of two splits that look alike and are not equal, such as one photo stored twice: the paths of both."""
+    found = []
+    for first, second in combinations(reports, 2):
+        theirs, others = (
+            [reading for reading in report.good if reading.looks is not None] for report in (first, second)
+        )
+        hashes = (np.array([reading.looks for reading in some]).reshape(-1, 4) for some in (theirs, others))
+        for index, other in alike(*hashes):
+            one, two = theirs[index], others[other]
+            if one.digest != two.digest and one.pair.image != two.pair.image:
+                found.append((f"{one.pair.image} ({first.split})", f"{two.pair.image} ({second.split})"))
     return found
 
 

@@ -203,10 +203,12 @@ class SegmentationData(LightningDataModule):
         """The samples of a split; augmented when they are for training."""
         skip = self.on_error == "skip"
         augment = self.augment if train else None
-        pairs, reader = self.listed(split), self.fast_reader(split)
-        if self.tiles is not None:
-            pairs, reader = self.tiles.cut(pairs, reader), TileReader(reader, scored=not train)
+        pairs, reader = self.cut(self.listed(split), self.fast_reader(split), scored=not train)
         return SegmentationDataset(pairs, reader, augment, self.seed, skip, train)
+
+    def cut(self, pairs: list[Pair], reader: Reader, scored: bool) -> tuple[list[Pair], Reader]:
+        """The pairs and their reader; those of their windows where `tile` is set. scored: each pixel counts once."""
+        return (pairs, reader) if self.tiles is None else (self.tiles.cut(pairs, reader), TileReader(reader, scored))
 
     def fast_reader(self, split: str) -> Reader:
         """The split's reader, behind the cache that `cache` asks for; built on first use."""
