@@ -27,13 +27,14 @@ log = logging.getLogger(__name__)
 def demo(cfg: DictConfig) -> None:
     """Serves the page until Ctrl-C."""
     from seglight.config import build
+    from seglight.overrides import paths_of
     from seglight.runs.run import load_run
     from seglight.sources.network import Network
     from seglight.values import whole
 
     whole("samples", cfg.samples, 0)
     whole("port", cfg.port)
-    paths = [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
+    paths = paths_of(cfg.run)
     if not 1 <= len(paths) <= 2:
         raise ValueError(f"run={paths}: one run, or two to see side by side, is needed")
     inference = build(cfg, "tta")
@@ -100,7 +101,8 @@ def page(networks: list[Any], images: list[str]) -> Any:
         states = [gradio.State() for _ in networks]
         with gradio.Row():
             with gradio.Column():
-                given = gradio.Image(type="filepath", label="Image", height=320, sources=["upload", "clipboard"])
+                given: Any = gradio.Image(type="filepath", label="Image", height=320, sources=["upload", "clipboard"])
+                given.preprocess = as_it_is
             with gradio.Column():
                 opacity = gradio.Slider(0, 100, 55, step=1, label="Opacity of the classes, %")
                 safe = gradio.Checkbox(False, label="Colours for colour-blind people")
@@ -123,6 +125,11 @@ def page(networks: list[Any], images: list[str]) -> Any:
         opacity.release(draw, look, outputs, show_progress="hidden")
         safe.change(draw, look, outputs, show_progress="hidden")
     return built
+
+
+def as_it_is(dropped: Any) -> str | None:
+    """The path of a dropped file: gradio would convert it first, and say nothing of one that it cannot open."""
+    return None if dropped is None else str(dropped.path)
 
 
 def tensor(image: Any) -> Any:

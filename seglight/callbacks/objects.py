@@ -40,8 +40,12 @@ class CountObjects(L.Callback):
         for name, image, mask, probabilities, labels in images:  # a stand-in has no name
             shown = self.data.pictured(image.permute(1, 2, 0).cpu().numpy())
             prediction = Prediction(mask, shown, self.data.classes, self.data.palette, probabilities)
-            found, objects = self.numbering(prediction, self.data.things)
-            self.scores.update(found, objects, mask, self.data.instances(self.pairs[name], labels), labels)
+            true = self.data.instances(self.pairs[name], labels)
+            try:
+                found, objects = self.numbering(prediction, self.data.things)
+                self.scores.update(found, objects, mask, true, labels)
+            except ValueError as error:  # too many
+                raise ValueError(f"{name}: {error}") from None
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         pl_module.look = None

@@ -17,13 +17,14 @@ from seglight.callbacks.throughput import Throughput
 from seglight.callbacks.worst_images import WorstImages
 from seglight.cli import made
 from seglight.config import build
+from seglight.deploy.colours import safe_palette
 from seglight.evaluation.report import class_rows, scores_of, write, write_objects
 from seglight.evaluation.subject import Places, check_classes, network, runs_of
 from seglight.evaluation.submission import pack, saver
 from seglight.objects.numbering import Numbering
 from seglight.training.fit import build_task
 from seglight.training.trainer import build_trainer, quiet
-from seglight.values import whole
+from seglight.values import one_of, whole
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ def score(cfg: DictConfig) -> None:
             "save_predictions=true writes the predictions"
         )
     whole("worst", cfg.worst, 0)
+    if one_of("palette", cfg.palette, ("own", "safe")) == "safe":
+        data.palette = safe_palette(data.palette)
     inference = build(cfg, "tta")
     places = Places.of(cfg, runs, data)
     task = build_task(runs[0].cfg, data, network(runs))

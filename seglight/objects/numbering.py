@@ -60,11 +60,13 @@ class Numbering:
         return [index for index, name in enumerate(names) if name in wanted and name != self.split]
 
     def check(self, data: Any) -> None:
-        """ValueError where a data set has no such classes, or none of whose objects are known."""
+        """ValueError where a data set has no such classes or no objects; FileNotFoundError names a missing file."""
         things = getattr(data, "things", ())  # another project's data module has none
         self.indices(data.classes, things)
         if not things:
             raise ValueError(f"data={data.name} has no instance masks; voc, cityscapes and isbi2012 have")
+        pair = data.listed(data.split)[0]
+        data.instances(pair, data.reader(data.split).mask(pair))  # names the file where they are not on this machine
 
     def __call__(self, prediction: Prediction, things: Sequence[str] = ()) -> tuple[NDArray[np.uint16], list[Object]]:
         """The number of the object at each pixel [H, W], 0 where there is none, and the objects in that order.

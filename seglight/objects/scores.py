@@ -17,6 +17,7 @@ from seglight.ignore import IGNORE_INDEX
 from seglight.objects.numbering import Object
 
 IOU = 0.5  # that a found object and a true one need to be the same
+MOST = 8 * 2**30  # bytes: torchmetrics takes a mask for each object
 
 
 class ObjectScores:
@@ -77,8 +78,10 @@ class ObjectScores:
         """The means by name (`ap50`, `pq`, `sq`, `rq`), and a row a class."""
         average = self.precision.compute()
         seen = average["classes"].reshape(-1).tolist()
-        curves = average["precision"][0, :, :, 0, -1]  # [recalls, classes]; `map` would count 100 objects an image
-        precisions = dict(zip(seen, curves.mean(0).tolist(), strict=True))
+        precisions: dict[int, float] = {}
+        if "precision" in average:  # it is not where nothing was found in any image
+            curves = average["precision"][0, :, :, 0, -1]  # [recalls, classes]; `map` would count 100 objects an image
+            precisions = dict(zip(seen, curves.mean(0).tolist(), strict=True))
         qualities = (
             self.quality.compute().reshape(-1, 3).tolist()
         )  # things in the order of their indices, then the rest
@@ -86,7 +89,7 @@ class ObjectScores:
         for place, index in enumerate(sorted(self.things)):
             there = self.true[index] + self.found[index] > 0
             pq, sq, rq = qualities[place] if there else (math.nan,) * 3
-            ap = precisions.get(index, math.nan) if self.true[index] else math.nan
+            ap = precisions.get(index, 0.0) if self.true[index] else math.nan
             counts = {"true": self.true[index], "found": self.found[index]}
             rows.append({"class": self.classes[index], "ap50": ap, "pq": pq, "sq": sq, "rq": rq, **counts})
         return {name: mean(row[name] for row in rows) for name in ("ap50", "pq", "sq", "rq")}, rows
@@ -119,7 +122,9 @@ def classes_of(ids: NDArray[Any], labels: NDArray[np.uint8], things: Sequence[in
 
 
 def masks(ids: NDArray[Any], numbers: Sequence[int]) -> torch.Tensor:
-    """bool [N, H, W]."""
+    """bool [N, H, W]. ValueError where that would take the memory."""
+    if len(numbers) * ids.size > MOST:
+        raise ValueError(f"{len(numbers):,} objects are too many to be scored: raise objects.min_area")
     return torch.from_numpy(ids == np.array(numbers, np.int64).reshape(-1, 1, 1))
 
 

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from seglight.deploy.colours import Colour, overlay
+from seglight.deploy.colours import Colour, overlay, safe_colours
 
 WIDTH, MARGIN, COLUMNS = 300, 6, 3  # of a sheet
 TEXT = 15  # pixels, the height of letters
 LINE = TEXT + 7
+OBJECT_COLOURS = 12  # that neighbours are told apart by
 GAP = 4  # pixels between panels
 TITLE = 14  # pixels above the panels in a run's predictions/*.png, as results/pictures.py reads them
 Entry = tuple[str, Colour]
-__all__ = ["draw_legend", "letters", "outlined", "overlay", "sheet", "side_by_side"]
+__all__ = ["draw_legend", "letters", "objects_over", "overlay", "sheet", "side_by_side"]
 
 
 def letters(size: int = TEXT) -> Any:
@@ -44,12 +45,15 @@ def side_by_side(panels: Sequence[NDArray[np.uint8]], titles: Sequence[str], tit
     return picture
 
 
-def outlined(image: NDArray[np.uint8], ids: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image [H, W, 3] with a white line, one pixel wide, around each object of `ids` [H, W]."""
+def objects_over(image: NDArray[np.uint8], ids: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image [H, W, 3] with the objects of `ids` [H, W] in colours that change from one to the next, edged white."""
+    colours = safe_colours(OBJECT_COLOURS)
+    covered = overlay(image, (np.maximum(ids, 1) - 1) % OBJECT_COLOURS, colours)
     edge = np.zeros(ids.shape, bool)
     edge[1:] |= ids[1:] != ids[:-1]
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
-    return np.where(edge[..., None], np.uint8(255), image)
+    shown = np.where((ids > 0)[..., None], covered, image)
+    return np.where(edge[..., None], np.uint8(255), shown)
 
 
 def sheet(

@@ -14,7 +14,7 @@ from PIL import Image
 from seglight.deploy.prediction import Prediction
 from seglight.objects.numbering import Numbering
 from seglight.objects.table import csv_of
-from seglight.results.drawing import outlined, side_by_side
+from seglight.results.drawing import objects_over, side_by_side
 from seglight.runs.atomic import written_whole
 
 QUALITY = 92  # of JPEGs
@@ -61,7 +61,7 @@ class Outputs:
                 Image.fromarray(ids).save(file, "PNG")
             with written(self.path(name, "_instances.csv")) as file:
                 file.write(csv_of(objects).encode())
-            shown = outlined(shown, ids)
+            shown = objects_over(prediction.image, ids)
         if self.overlay:
             with written(self.path(name, "_overlay.jpg")) as file:
                 Image.fromarray(shown).save(file, "JPEG", quality=QUALITY)

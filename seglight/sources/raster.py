@@ -21,6 +21,7 @@ from seglight.data.progress import progress_bar
 from seglight.deploy.colours import Colour, overlay, safe_palette, table
 from seglight.ignore import IGNORE_INDEX
 from seglight.runs.atomic import whole_path
+from seglight.sources.heap import give_back_large_blocks
 from seglight.sources.listing import Item
 from seglight.sources.network import Network
 from seglight.sources.outputs import QUALITY, Outputs, written
@@ -62,6 +63,7 @@ def predict_raster(item: Item, network: Network, outputs: Outputs, windows: Wind
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+    give_back_large_blocks()
     with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=CACHE):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what it logs, it raises too

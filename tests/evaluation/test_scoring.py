@@ -69,13 +69,15 @@ def test_two_ranks_count_what_one_process_counts(runs: list[Path], command: Comm
 def test_an_ensemble_predicts_the_mean_of_the_probabilities(
     runs: list[Path], tmp_path: Path, composed: Composed
 ) -> None:
-    score(composed(f"run=[{runs[0]},{runs[1]}]", f"out={tmp_path}", "save_predictions=true", "worst=0"))
+    score(composed(f"run=[{runs[0]},{runs[1]}]", f"out={tmp_path}", "save_predictions=true", "worst=0", "palette=safe"))
     data = build(seglight.load_run(runs[0]).cfg, "data")
     sample = data.dataset("val")[2]
     pixels = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
     with torch.inference_mode():
         mean = sum(seglight.load_run(run).net(pixels).softmax(1) for run in runs)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "predictions" / "val_0002.png")), mean.argmax(1)[0])
+    stored = Image.open(tmp_path / "predictions" / "val_0002.png")
+    np.testing.assert_array_equal(np.asarray(stored), mean.argmax(1)[0])
+    assert stored.getpalette()[3:6] == [230, 159, 0]  # type: ignore[index]  # the first of Okabe and Ito's
     assert counts(tmp_path / "scores" / "shapes_val.npz")["names"] == [f"val_000{i}" for i in range(5)]
     with pytest.raises(ValueError, match=r"an ensemble is no run's own: out=\.\.\. is needed"):
         score(composed(f"run=[{runs[0]},{runs[1]}]"))

@@ -82,6 +82,8 @@ def test_quality_is_that_of_the_paper() -> None:
     assert 0 < means["ap50"] < 1
     other, _ = scored(squares((2, 0, 0, 10, 10)), squares((1, 0, 0, 10, 10)))  # the right place, another class
     assert (other["pq"], other["ap50"]) == (0, 0)
+    nothing, _ = scored(np.zeros_like(true), true)
+    assert nothing == {"ap50": 0, "pq": 0, "sq": 0, "rq": 0}
 
 
 def test_what_is_found_where_the_truth_is_ignored_counts_nowhere() -> None:
@@ -161,8 +163,12 @@ def test_vocs_objects_and_a_data_set_without_any(tmp_path: Path, monkeypatch: py
     true = data.instances(pair, data.reader("val").mask(pair))
     assert np.unique(true).tolist() == [-1, 0, 1, 2]
 
+    Numbering().check(data)
     blob = squares((8, 0, 0, 10, 20))
     assert evaluated(data, [blob]).compute()[0]["pq"] == 0  # two cats that touch are not one
+    (root / "SegmentationObject" / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"SegmentationObject/a\.png"):
+        Numbering().check(data)
     shapes = build(compose("data=shapes", "data.num_workers=0", "data.val_images=1"), "data")
     with pytest.raises(ValueError, match="data=shapes has no instance masks; voc, cityscapes and isbi2012 have"):
         Numbering().check(shapes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seglight.results.drawing import overlay, sheet, side_by_side
+from seglight.results.drawing import objects_over, overlay, sheet, side_by_side
 
 PALETTE = ((0, 0, 0), (200, 0, 100))
 IMAGE = np.full((4, 6, 3), 100, np.uint8)
@@ -29,3 +29,13 @@ def test_panels_and_sheets_hold_every_picture() -> None:
     colours = set(map(tuple, np.asarray(page).reshape(-1, 3)))
     assert (200, 0, 100) in colours  # the legend of the class that is there
     assert (100, 100, 100) in colours
+
+
+def test_objects_side_by_side_differ_in_colour_and_what_is_none_stays_as_it_is() -> None:
+    ids = np.zeros((5, 12), np.uint16)
+    ids[1:4, 1:5], ids[1:4, 5:9] = 1, 2
+    shown = objects_over(np.full((5, 12, 3), 100, np.uint8), ids)
+    first, second, nothing = (shown[2, column].tolist() for column in (2, 6, 11))
+    assert first != second
+    assert nothing == [100, 100, 100]
+    assert shown[2, 5].tolist() == [255, 255, 255]  # between the two
