@@ -46,11 +46,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     problems = [(report.split, problem) for report in reports for problem in report.problems]
     problems += [("duplicates", problem) for problem in duplicates(reports)]
     notes = look_at_classes(data, reports, problems)
-    notes += look_at_values(data, reports[0])
+    values = look_at_values(data, reports[0], notes)
     if pairs := nearly_equal(reports):
         shown = "; ".join(" and ".join(pair) for pair in pairs[: LISTED // 4])
         notes.append(f"{len(pairs)} pairs of images look alike and are in two splits: {shown}")
-    summary = summarise(data, reports, problems) | {"notes": notes, "nearly_equal": pairs}
+    summary = summarise(data, reports, problems) | values | {"notes": notes, "nearly_equal": pairs}
     Console().print(class_table(data, summary))
     (out / "check.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
     draw_samples(data, reports, cfg.samples, out / "samples.png")
@@ -125,13 +125,20 @@ def look_at_classes(data: SegmentationData, reports: list[SplitReport], problems
     return notes
 
 
-def look_at_values(data: SegmentationData, report: SplitReport) -> list[str]:
-    """What to say of the values that deep images store."""
-    from seglight.data.value_ranges import hint
+def look_at_values(data: SegmentationData, report: SplitReport, notes: list[str]) -> dict[str, Any]:
+    """Prints what images store that are not 8 bits of RGB, and notes what to say of it; for check.json too."""
+    from dataclasses import asdict
+
+    from seglight.data.value_ranges import hint, values_of
 
     pixels = getattr(data, "pixels", None)
-    text = hint([reading.pair for reading in report.good], pixels) if pixels is not None else None
-    return [text] if text else []
+    values = values_of([reading.pair for reading in report.good], pixels) if pixels is not None else None
+    if pixels is None or values is None or (values.kind == "uint8" and len(values.histograms) == 3):
+        return {}
+    log.info("\n".join(values.lines(pixels.bands or range(1, len(values.histograms) + 1))))
+    if text := hint(values, pixels):
+        notes.append(text)
+    return {"values": asdict(values)}
 
 
 def summarise(data: SegmentationData, reports: list[SplitReport], problems: list[tuple[str, str]]) -> dict[str, Any]:

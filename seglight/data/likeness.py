@@ -18,7 +18,8 @@ FLAT = 32  # bits: of an image with fewer that are set, or not set, the hash say
 
 def look_hash(image: NDArray[Any]) -> NDArray[np.uint64]:
     """[4] of an image [H, W, C]: whether each of 16 x 16 cells is brighter than its left neighbour."""
-    small = cv2.resize(np.ascontiguousarray(image), (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA)
+    some = np.ascontiguousarray(image[..., :4])  # OpenCV takes no more
+    small = cv2.resize(some, (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA)
     grey = small.astype(np.float32).reshape(SIDE, SIDE + 1, -1).mean(-1)
     return np.packbits(grey[:, 1:] > grey[:, :-1]).view(np.uint64)
 

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 SAMPLED = 20_000_000  # values a band, over all images
 MOST, FEWEST = 65_536, 500  # of an image
 LOOKED_AT = 16  # images of which a hint is made
+TOLD = {"min": 0, "0.5%": 0.5, "median": 50, "99.5%": 99.5, "max": 100}
+COLUMNS, BARS = 32, " ▁▂▃▄▅▆▇█"
 SMALL = 1 / 3  # of the range of a kind of number: what uses less is told to set data.value_range
 
 
@@ -71,29 +74,52 @@ def percentile_range(pairs: Sequence[Pair], pixels: Pixels, percentiles: tuple[f
     return limits
 
 
-def statistics(pairs: Sequence[Pair], pixels: Pixels) -> dict[str, list[float]]:
-    """min, p0.5, median, p99.5 and max of each band over some images, as stored; {} where none can be read."""
-    parts = []
+@dataclass(frozen=True)
+class Values:
+    """What some images store: their kind of number, percentiles of each band by name [C], and its histogram [C, 32].
+
+    The histograms have 32 columns from the lowest to the highest value of all bands.
+    """
+
+    kind: str
+    images: int
+    percentiles: dict[str, list[float]]
+    histograms: list[list[int]]
+
+    def lines(self, bands: Sequence[int]) -> Iterator[str]:
+        """A line a band, to print."""
+        low, high = min(self.percentiles["min"]), max(self.percentiles["max"])
+        yield f"values of {self.images} images ({self.kind}), columns from {low:,.6g} to {high:,.6g}"
+        for place, (band, counts) in enumerate(zip(bands, self.histograms, strict=True)):
+            bars = "".join(BARS[-(-count * (len(BARS) - 1) // max(counts))] for count in counts)
+            told = ", ".join(f"{name} {values[place]:,.6g}" for name, values in self.percentiles.items())
+            yield f"  band {band}  |{bars}|  {told}"
+
+
+def values_of(pairs: Sequence[Pair], pixels: Pixels) -> Values | None:
+    """Of at most 16 images; None where none can be read."""
+    parts, kinds = [], set()
     for pair in spread(pairs, LOOKED_AT):
         try:
             parts.append(sampled(pair, pixels, MOST))
+            kinds.add(read_header(pair.image, pixels.axes)[2].name)
         except (ValueError, OSError):  # named elsewhere
             continue
-    if not parts or len({part.shape[1] for part in parts}) > 1:
-        return {}
-    found = np.percentile(np.concatenate(parts), [0, 0.5, 50, 99.5, 100], axis=0)
-    return dict(zip(("min", "p0.5", "median", "p99.5", "max"), found.tolist(), strict=True))
+    if not parts or len({part.shape[1] for part in parts}) > 1 or not sum(map(len, parts)):
+        return None
+    values = np.concatenate(parts)
+    found = np.percentile(values, list(TOLD.values()), axis=0)
+    edges = (values.min(), max(values.max(), values.min() + 1e-9))
+    counts = [np.histogram(band, COLUMNS, edges)[0].tolist() for band in values.T]
+    return Values(", ".join(sorted(kinds)), len(parts), dict(zip(TOLD, found.tolist(), strict=True)), counts)
 
 
-def hint(pairs: Sequence[Pair], pixels: Pixels) -> str | None:
+def hint(values: Values, pixels: Pixels) -> str | None:
     """What to set where deep images use a small part of what their kind of number can say."""
-    if not pairs or pixels.value_range not in (None, (FULL["uint16"],), (FULL["int16"],)):
+    if pixels.value_range not in (None, (FULL["uint16"],), (FULL["int16"],)) or values.kind not in ("uint16", "int16"):
         return None
-    kind = read_stored(pairs[0].image, pairs[0].frame, pixels.axes).values.dtype.name
-    if kind not in ("uint16", "int16") or not (found := statistics(pairs, pixels)):
-        return None
-    low, high = FULL[kind]
-    reached, lowest = max(found["max"]), min(found["min"])
+    low, high = FULL[values.kind]
+    reached, lowest = max(values.percentiles["max"]), min(values.percentiles["min"])
     if reached - max(low, min(lowest, 0)) > SMALL * (high - low):
         return None
     bits = (2 ** int(np.ceil(np.log2(max(reached, 2) + 1)))) - 1

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from seglight import compose, load_run
+from seglight.check import check
 from seglight.data.pixels import pixels_of
 from seglight.runs.run import Run
 from seglight.training.job import train_run
@@ -74,6 +75,21 @@ def test_twelve_bits_keep_all_their_levels(tmp_path: Path) -> None:
         image, _ = pixels_of({}).read(tmp_path / name)
         assert len(np.unique(image[..., 0])) == 4096
         np.testing.assert_allclose(image[..., 0], values / 65535 * 255, rtol=1e-5)
+
+
+def test_check_says_what_bands_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "own")
+    caplog.set_level("INFO")
+    keys = ("data=folder", f"data.root={tmp_path / 'own'}", "data.num_classes=2", "samples=0")
+    result = check(compose(*keys, f"out={tmp_path / 'out'}", config_name="check"))
+    values = result["values"]
+    assert values["kind"] == "uint16"
+    assert (values["percentiles"]["min"], values["percentiles"]["max"]) == ([1000] * 6, [1000] * 5 + [1008])
+    pixels = 5 * 48 * 48  # of the training images
+    assert values["histograms"][:5] == [[pixels] + [0] * 31] * 5
+    assert values["histograms"][5] == [pixels - 5 * 24 * 24] + [0] * 30 + [5 * 24 * 24]
+    assert sum("█" in line for text in caplog.messages for line in text.splitlines()) == 6
+    assert "values reach 1,008 of 65,535: data.value_range=[0,1023] or p0.5-99.5" in result["notes"]
 
 
 def test_bands_are_picked_in_order_and_shown(tmp_path: Path) -> None:
