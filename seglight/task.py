@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
+from seglight.adapters.base import leave_out, put_back
 from seglight.calibration import Calibration
 from seglight.freeze_policy import FreezePolicy
 from seglight.ignore import IGNORE_INDEX
@@ -48,10 +49,12 @@ class SegmentationTask(L.LightningModule):
         inference: Inference | None = None,
         seed: int = 0,
         channels_last: bool = True,
+        base: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.net, self.loss = net, loss
         self.recipe, self.schedule, self.policy = recipe, schedule, policy
+        self.base = base  # what checkpoints name and leave out (seglight.runs.base)
         self.metrics = SegmentationMetrics(num_classes, classes)
         self.inference = inference or Inference()
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
@@ -75,9 +78,14 @@ class SegmentationTask(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["steps_per_epoch"] = self.epoch_steps
+        if self.base:
+            checkpoint["base"] = self.base
+            leave_out(checkpoint, self.net)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps_before = checkpoint.get("steps_per_epoch")
+        if checkpoint.get("base"):
+            put_back(checkpoint, self.net)
 
     def on_train_start(self) -> None:
         """The config's rates, decay and batches, which a resumed run may have changed, in place of the checkpoint's."""

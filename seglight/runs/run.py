@@ -165,41 +165,47 @@ class Run:
 
     def steps(self) -> int:
         """The optimizer steps behind the last checkpoint, 0 where there is none."""
-        from seglight.runs.checkpoint import read_checkpoint
-
-        path = self.checkpoint_path("last")
-        return int(read_checkpoint(path)["global_step"]) if path.is_file() else 0
+        return int(self.read_checkpoint("last")["global_step"]) if self.checkpoint_path("last").is_file() else 0
 
     def weights(self, which: str | None = None) -> dict[str, torch.Tensor]:
-        """The network's state dict in a checkpoint."""
-        from seglight.runs.checkpoint import read_checkpoint
-
+        """The network's state dict in a checkpoint; with adapters on pretrained weights it is without these."""
         path = self.checkpoint_path(which)
         if not path.is_file():
             status = self.summary.get("status")
             raise FileNotFoundError(f"{path} does not exist (the run is {status}): no evaluation has been finished yet")
-        state = read_checkpoint(path).get("state_dict", {})
+        state = self.read_checkpoint(which).get("state_dict", {})
         return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+
+    def read_checkpoint(self, which: str | None = None) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        from seglight.runs.checkpoint import read_checkpoint
+
+        return read_checkpoint(self.checkpoint_path(which))
 
     @cached_property
     def net(self) -> nn.Module:
         """The trained network in eval mode: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W]; adapters merged."""
         import torch
 
+        from seglight.adapters.base import base_of
         from seglight.adapters.low_rank import merge
 
         with torch.inference_mode(False):  # or a network first asked for in inference mode could never train
             net = self.untrained_net()
-            net.load_state_dict(self.weights())
+            net.load_state_dict({**base_of(net), **self.weights()})
             merge(net)
         return net.eval()
 
-    def untrained_net(self) -> nn.Module:
-        """The network that the config describes, without reading any pretrained weights."""
+    def untrained_net(self, which: str | None = None) -> nn.Module:
+        """The network that the config describes, with those pretrained weights alone that a checkpoint leaves out."""
         from seglight.config import build_model
+        from seglight.runs.base import built_on
 
-        cfg = self.cfg.copy()
+        path, cfg = self.checkpoint_path(which), self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
+        needed = self.read_checkpoint(which).get("base") if path.is_file() else None
+        if needed is not None:
+            return built_on(needed, cfg, path)
         if OmegaConf.select(cfg, "net.encoder.weights") is not None:
             cfg.net.encoder.weights = None  # the checkpoint holds them all
         return build_model(cfg)

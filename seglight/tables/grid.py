@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
@@ -12,12 +13,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
+from torch.utils.flop_counter import FlopCounterMode
 
 from seglight import mistakes
 from seglight.config import compose, conf_dir
 from seglight.models import EncoderDecoder
-from seglight.models.anatomy import anatomy
+from seglight.models.geometry import on_meta
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +97,7 @@ def cells(encoder: str, smp: bool = True) -> Iterator[tuple[Cell, EncoderDecoder
     for (decoder, build), (strategy, joined) in product(decoders().items(), skips().items()):
         if decoder.startswith("smp:") and not smp:
             continue
+        shared.for_decoder("simple")  # as the one before did not leave it
         try:
             network: EncoderDecoder | ValueError = EncoderDecoder(shared, build, joined, NUM_CLASSES)
         except ValueError as error:
@@ -104,16 +108,18 @@ def cells(encoder: str, smp: bool = True) -> Iterator[tuple[Cell, EncoderDecoder
 def write_grid(path: Path, size: tuple[int, int]) -> None:
     """A Markdown table for each decoder that takes skips, and one for those that take none: parameters and GFLOPs."""
     costs: dict[Cell, str] = {}
+    reasons: dict[Cell, str] = {}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # half a minute or more an encoder
-        for encoder, found in zip(
+        for encoder, (found, refused) in zip(
             options("encoder"), pool.map(partial(costs_of, size=size), options("encoder")), strict=True
         ):
             log.info("%s", encoder)
             costs |= found
+            reasons |= refused
     joining = [name for name in decoders() if any(c.decoder == name and c.skips != "none" for c in costs)]
     lines = [
         f"Millions of parameters / GFLOPs (2 a multiply-add) at {NUM_CLASSES} classes, {size[0]} x {size[1]} pixels. "
-        "Empty: they do not fit together, and the error says why. **Bold**: a published network.",
+        "Empty: they do not fit together; why is said at the end. **Bold**: a published network.",
     ]
     for decoder in joining:
         lines += table(
@@ -123,23 +129,37 @@ def write_grid(path: Path, size: tuple[int, int]) -> None:
     lines += table(
         "skips=none", costs, [(name, "none") for name in rest], [name.replace("smp:", "smp ") for name in rest]
     )
+    shown = {c: why for c, why in reasons.items() if c.decoder in joining or c.skips == "none"}
+    lines += ["", "### Why the others do not fit", "", *explained(shown)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*lines, ""]))
 
 
-def costs_of(encoder: str, size: tuple[int, int]) -> dict[Cell, str]:
-    """What each network over an encoder costs; a published one by its name."""
-    found = {}
+def costs_of(encoder: str, size: tuple[int, int]) -> tuple[dict[Cell, str], dict[Cell, str]]:
+    """What each network over an encoder costs, a published one with its name; and why there is none for the others."""
+    found, refused = {}, {}
     for cell, network in cells(encoder):
         if isinstance(network, EncoderDecoder):
             found[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
-    return found
+        else:
+            refused[cell] = re.sub(r"encoder=[\w./-]*\w", "the encoder", str(network))
+    return found, refused
+
+
+def explained(reasons: dict[Cell, str]) -> Iterator[str]:
+    """Each reason once, with the encoders that it holds for."""
+    for reason in dict.fromkeys(reasons.values()):
+        encoders = dict.fromkeys(cell.encoder for cell, why in reasons.items() if why == reason)
+        yield f"- {reason}: {', '.join(encoders)}"
 
 
 def cost(network: EncoderDecoder, size: tuple[int, int]) -> str:
     """Parameters in millions (fixed kernels aside) / GFLOPs."""
     parameters = sum(p.numel() for p in network.parameters())
-    return f"{parameters / 1e6:.1f} / {sum(part.gflops for part in anatomy(network, size)):.0f}"
+    image = torch.empty(1, network.encoder.normalize.channels, *size, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        on_meta(network.eval(), image)
+    return f"{parameters / 1e6:.1f} / {counter.get_total_flops() / 1e9:{'.0f' if size[0] > 256 else '.1f'}}"
 
 
 def table(title: str, costs: dict[Cell, str], columns: list[tuple[str, str]], names: list[str]) -> list[str]:

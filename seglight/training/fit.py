@@ -40,6 +40,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.models.initialise import init_from
 from seglight.ranks.signals import Stopped
 from seglight.results.image_scores import scores_file
+from seglight.runs.base import base
 from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.run import Run, find_run
 from seglight.task import SegmentationTask
@@ -60,6 +61,7 @@ def fit(run: Run) -> None:
         data = build(cfg, "data")
         net = build_net(run)
         task = build_task(cfg, data, net)
+        task.base = base(cfg, net)
         prepare_task(task, data, cfg)
         best = Best()
         trainer = build_trainer(cfg, run, callbacks(run, best, data))
@@ -78,7 +80,7 @@ def prepare_process(cfg: DictConfig) -> None:
 def build_net(run: Run) -> nn.Module:
     """The network of a run: its weights come with the last checkpoint, or from where the config says."""
     if last_checkpoint(run):
-        return run.untrained_net()
+        return run.untrained_net("last")
     net: nn.Module = build(run.cfg, "net")
     if run.cfg.init_from:
         initialise(net, run.cfg)
