@@ -37,8 +37,9 @@ def overlay(
     image: NDArray[np.uint8], mask: NDArray[np.uint8], palette: Sequence[Colour], strength: float = STRENGTH
 ) -> NDArray[np.uint8]:
     """Class colours laid over the image [H, W, 3]; ignored pixels are nearly white, as in predicted masks."""
-    mixed = image * np.float32(1 - strength) + table(palette).astype(np.float32)[mask] * np.float32(strength)
-    return np.asarray(mixed.round(), np.uint8)
+    mixed = image * np.float32(1 - strength)
+    mixed += (table(palette) * np.float32(strength))[mask]
+    return np.asarray(np.rint(mixed, out=mixed), np.uint8)
 
 
 def palette_image(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:

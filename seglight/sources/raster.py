@@ -209,4 +209,6 @@ def small_overlay(reader: Reader, classes: Any, colours: Sequence[Colour]) -> Im
     scale = min(1.0, SHOWN / max(source.height, source.width))
     shape = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
     pixels = np.moveaxis(reader.pixels(out_shape=(len(reader.bands), *shape)), 0, -1)
-    return Image.fromarray(overlay(reader.trained.pictured(pixels), classes.read(1, out_shape=shape), colours))
+    image, mask = reader.trained.pictured(pixels), classes.read(1, out_shape=shape)
+    parts = (slice(top, top + BLOCK) for top in range(0, shape[0], BLOCK))  # in floats it would be the peak
+    return Image.fromarray(np.concatenate([overlay(image[part], mask[part], colours) for part in parts]))

@@ -22,6 +22,7 @@ import seglight
 
 SIDES = (2_000, 5_000, 10_000, 20_000)
 PART = 1_000  # pixels written at a time
+MARGIN = 32  # covers the receptive field of a small network
 HERE = Path(__file__).parent
 MB = 2**20
 
@@ -44,7 +45,8 @@ def write_raster(path: Path, side: int) -> None:
 
 def measured(run: str, raster: Path, out: Path) -> tuple[float, float]:
     """The peak of the command's resident memory in MB, and its seconds."""
-    command = [sys.executable, "-m", "seglight.predict", f"run={run}", f"source={raster}", f"out={out}", "device=cpu"]
+    given = [f"run={run}", f"source={raster}", f"out={out}", "device=cpu", f"margin={MARGIN}"]
+    command = [sys.executable, "-m", "seglight.predict", *given]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
