@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -166,12 +167,38 @@ def read_runs(runs: Sequence[Run], evaluations: Sequence[str] = ()) -> tuple[lis
         files = [run.path / "scores" / f"{evaluation}.npz" for evaluation in wanted]
         if status not in ("completed", None):
             left_out.append(f"{name} is left out: it is {status}")
+        elif was_cut(run):
+            epochs = run.summary.get("epochs")
+            left_out.append(
+                f"{name} is left out: halving ended it after {epochs} epochs, which says nothing of the end"
+            )
         elif lacking := [file for file in files if not file.is_file()]:
             command = f"python -m seglight.evaluate {quote(f'run={run.path}')}"
             left_out.append(f"{name} is left out: it has no scores/{lacking[0].name}; `{command}` writes it")
         else:
             read.append(ComparedRun(name, run, [SplitCounts.read(file) for file in files]))
-    return read, left_out
+    return read, [*left_out, *drop_unlike_latencies(read)]
+
+
+def was_cut(run: Run) -> bool:
+    """Whether a halving sweep has given a run fewer epochs than others."""
+    file = run.path.parent / "halving.json"
+    if not file.is_file():
+        return False
+    rungs = json.loads(file.read_text())["jobs"]
+    return run.path.name in rungs[0] and run.path.name not in rungs[-1]
+
+
+def drop_unlike_latencies(runs: Sequence[ComparedRun]) -> list[str]:
+    """Takes `latency_ms` from all runs where it was not measured alike, and says so in a line."""
+    measured = [run for run in runs if "latency_ms" in run.summary]
+    ways = Counter(str(run.summary.get("latency_at")) for run in measured)
+    if len(ways) < 2:
+        return []
+    for run in measured:
+        del run.summary["latency_ms"]
+    told = "; ".join(f"{count} at {way}" for way, count in ways.items())
+    return [f"latency_ms is left out, for it was measured in several ways: {told}"]
 
 
 def refuse_different(runs: Sequence[ComparedRun]) -> None:

@@ -49,6 +49,32 @@ def test_runs_without_scores_and_unfinished_ones_are_left_out_by_name(scored_run
     ]
 
 
+def test_jobs_that_halving_ended_early_are_left_out(scored_run: Scored) -> None:
+    folder = [scored_run(f"sweep/{name}", skips=name, summary={"epochs": 1}) for name in ("0", "1", "2")][0].parent
+    (folder / "halving.json").write_text('{"jobs": [["0", "1"], ["1"]]}')  # 2 is another seed of a finalist
+    read, left_out = read_runs(find_runs([folder]))
+    assert [run.run.path.name for run in read] == ["1", "2"]
+    assert left_out == [
+        "sweep/0 is left out: halving ended it after 1 epochs, which says nothing of the end",
+    ]
+
+
+def test_latencies_that_were_measured_differently_are_not_compared(scored_run: Scored) -> None:
+    at = {"small": "512 x 512, CPU", "large": "1024 x 1024, CPU", "also_small": "512 x 512, CPU"}
+    runs = [
+        Run(scored_run(f"sweep/{name}", skips=name, summary={"latency_ms": 5.0, "latency_at": where}))
+        for name, where in at.items()
+    ]
+    read, told = read_runs(runs)
+    assert told == [
+        "latency_ms is left out, for it was measured in several ways: 2 at 512 x 512, CPU; 1 at 1024 x 1024, CPU"
+    ]
+    assert all("latency_ms" not in run.summary for run in read)
+    read, told = read_runs([runs[0], runs[2]])
+    assert told == []
+    assert [run.summary["latency_ms"] for run in read] == [5.0, 5.0]
+
+
 @pytest.mark.parametrize(
     ("what", "other", "said"),
     [
