@@ -50,13 +50,12 @@ def test_runs_without_scores_and_unfinished_ones_are_left_out_by_name(scored_run
 
 
 def test_jobs_that_halving_ended_early_are_left_out(scored_run: Scored) -> None:
-    folder = [scored_run(f"sweep/{name}", skips=name, summary={"epochs": 1}) for name in ("0", "1", "2")][0].parent
+    runs = [scored_run(f"sweep/{name}", skips=name, summary={"epochs": 1}) for name in ("0", "1", "2")]
+    folder = runs[0].parent
     (folder / "halving.json").write_text('{"jobs": [["0", "1"], ["1"]]}')  # 2 is another seed of a finalist
     read, left_out = read_runs(find_runs([folder]))
     assert [run.run.path.name for run in read] == ["1", "2"]
-    assert left_out == [
-        "sweep/0 is left out: halving ended it after 1 epochs, which says nothing of the end",
-    ]
+    assert left_out == ["sweep/0 is left out: halving ended it early, at epoch 1"]
 
 
 def test_latencies_that_were_measured_differently_are_not_compared(scored_run: Scored) -> None:
