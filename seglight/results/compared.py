@@ -168,10 +168,7 @@ def read_runs(runs: Sequence[Run], evaluations: Sequence[str] = ()) -> tuple[lis
         if status not in ("completed", None):
             left_out.append(f"{name} is left out: it is {status}")
         elif was_cut(run):
-            epochs = run.summary.get("epochs")
-            left_out.append(
-                f"{name} is left out: halving ended it after {epochs} epochs, which says nothing of the end"
-            )
+            left_out.append(f"{name} is left out: halving ended it early, at epoch {run.summary.get('epochs')}")
         elif lacking := [file for file in files if not file.is_file()]:
             command = f"python -m seglight.evaluate {quote(f'run={run.path}')}"
             left_out.append(f"{name} is left out: it has no scores/{lacking[0].name}; `{command}` writes it")
