@@ -71,15 +71,16 @@ def page(networks: list[Any], images: list[str]) -> Any:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is sent anywhere
     import gradio
 
-    from seglight.data.decode import read_image
-
     def predict(path: str | None) -> list[Any]:
         """A prediction for each run."""
         if path is None:
             return [None for _ in networks]
         try:
-            image = read_image(Path(path))
-            return [network(tensor(image))[0] for network in networks]
+            read = [network.run.pixels.read(Path(path)) for network in networks]
+            return [
+                network(tensor(image))[0].without(invalid)
+                for network, (image, invalid) in zip(networks, read, strict=True)
+            ]
         except (ValueError, OSError) as error:
             raise gradio.Error(str(error).replace(path, Path(path).name), duration=None) from None
         except (MemoryError, RuntimeError) as error:
@@ -133,7 +134,7 @@ def as_it_is(dropped: Any) -> str | None:
 
 
 def tensor(image: Any) -> Any:
-    """An RGB array [H, W, 3] as a batch of one."""
+    """An array [H, W, C] as a batch of one."""
     import torch
 
     return torch.from_numpy(image).permute(2, 0, 1)[None]
@@ -147,12 +148,16 @@ def title(run: Any) -> str:
 
 
 def samples(network: Any, count: int, folder: Path) -> list[str]:
-    """Images of the run's data set, written to `folder`; none where this machine does not have them."""
+    """Images of the run's data set, written to `folder`; none where this machine, or a browser, cannot show them."""
     from PIL import Image
 
     from seglight.config import build
+    from seglight.data.pixels import Pixels
 
     if count == 0:
+        return []
+    if network.run.pixels != Pixels():
+        log.info("no samples are shown: browsers show images of 8 bits and three bands alone")
         return []
     try:
         data = build(network.run.cfg, "data")

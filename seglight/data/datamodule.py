@@ -119,6 +119,8 @@ class SegmentationData(LightningDataModule):
             raise ValueError(f"data.cache={cache}: data={self.name} reads no files that could be kept decoded")
         self.cache_dir = Path(cache_dir)
         self.tiles = Tiles.of(tile, tile_overlap)
+        if self.tiles and self.root is None:
+            raise ValueError(f"data.tile={tile}: data={self.name} reads no files that could be cut")
         self.selection = Selection(folds, fold, fraction, group, stratify, split_seed)
         self._classes: dict[str, frozenset[int]] = {}  # in each image, where they decide who is in which split
         self.looked = False  # at the classes of the training masks

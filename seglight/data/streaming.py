@@ -24,8 +24,9 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.dataset import Lazily, Sample
 from seglight.data.decode import fast_jpeg, jpeg_content
 from seglight.data.pair import Pair
-from seglight.data.reader import Reader
+from seglight.data.reader import Reader, form
 from seglight.data.sampler import NOT_COUNTED, TrainingSampler
+from seglight.data.splitting import Selection
 from seglight.data.workers import available_cores
 from seglight.ignore import IGNORE_INDEX
 
@@ -55,6 +56,7 @@ def write_chunks(data: SegmentationData, splits: Sequence[str], folder: Path) ->
     about = {"name": data.name, "classes": list(data.classes), "palette": [list(c) for c in data.palette]}
     for split in splits:
         pairs = data.listed(split)
+        refuse_deep(data, pairs, split)
         encode = partial(encode_pair, reader=data.reader(split))
         start = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
         workers = min(available_cores(), len(pairs))
@@ -65,6 +67,16 @@ def write_chunks(data: SegmentationData, splits: Sequence[str], folder: Path) ->
         )  # fmt: skip
         index = folder / split / INDEX
         index.write_text(json.dumps({**json.loads(index.read_text()), ABOUT: about}))
+
+
+def refuse_deep(data: SegmentationData, pairs: Sequence[Pair], split: str) -> None:
+    """ValueError where an image is more than chunks hold."""
+    reader = data.reader(split)
+    deep = (pair for pair in pairs if pair.image.is_file() and form(reader, pair)[2:] != (3, 1))
+    if (pair := next(deep, None)) is not None:
+        raise ValueError(
+            f"{pair.image}: chunks hold RGB images of 8 bits; train on the files of others, with data.cache=disk"
+        )
 
 
 def encode_pair(pair: Pair, reader: Reader) -> dict[str, Any]:
@@ -200,6 +212,11 @@ class Streaming(SegmentationData):
         self.classes = tuple(about["classes"])
         self.palette = tuple((r, g, b) for r, g, b in about["palette"])
         super().__init__(split=split, **options)
+        if self.selection != Selection():
+            raise ValueError(
+                "data=streaming: chunks are read whole; fetch format=litdata data=NAME data.fraction=... (or "
+                "data.folds) writes chunks of the images that are wanted"
+            )
 
     def prepare(self) -> None:
         for split in (self.train_split, self.split):

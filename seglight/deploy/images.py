@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
+AS_STORED = "give its array [H, W, C] as stored (.npy files are read)"
 
 
 def pixels_of(image: Any, bands: int = 3, value_range: Any = None) -> Pixels:
     """[H, W, C] with `bands` channels, uint8, or float32 of 0 to 255 where there is a `value_range`.
 
-    Takes the path of a file, Pillow's image, or an array [H, W, C], [C, H, W] or [H, W] (a torch tensor too). Grey
-    images become RGB. ValueError where it is no such image, or where its values are no pixels.
+    Takes the path of a file, Pillow's image, or an array [H, W, C], [C, H, W] or [H, W] (a torch tensor too), of the
+    values that files store where there is a `value_range`. Grey images become RGB. ValueError where it is no such
+    image, or where its values are no pixels.
     """
-    values = decoded(image) if isinstance(image, str | Path | Image.Image) else np.asarray(image)
+    deep = value_range is not None
+    values = decoded(image, deep) if isinstance(image, str | Path | Image.Image) else np.asarray(image)
+    if deep and values.dtype == np.uint8 and np.max(value_range) > 255:
+        raise ValueError(f"8 bits, where the network takes values to {np.max(value_range):,.0f}, {AS_STORED}")
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3 if bands == 3 else 1, 2)
     if values.ndim != 3 or values.size == 0 or values.dtype.kind not in "uif":
@@ -50,19 +55,24 @@ def eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return whole
 
 
-def decoded(image: str | Path | Image.Image) -> NDArray[Any]:
-    """A file or Pillow's image, upright, as RGB; 16-bit values over their whole range, as in training."""
+def decoded(image: str | Path | Image.Image, deep: bool) -> NDArray[Any]:
+    """A file or Pillow's image, upright, as RGB. deep: values of more than 8 bits as they are, else as 8 bits."""
     if isinstance(image, str | Path):
         try:
+            if Path(image).suffix.lower() == ".npy":
+                return np.asarray(np.load(image, allow_pickle=False))
             with Image.open(image) as file:
                 picture = ImageOps.exif_transpose(file)
                 picture.load()
         except FileNotFoundError:
             raise FileNotFoundError(f"{image}: no such file") from None
         except Exception as error:
-            raise ValueError(f"{image}: cannot be decoded as an image ({error})") from None
+            more = f"; many bands and 16 bits: {AS_STORED}" if deep else ""
+            raise ValueError(f"{image}: cannot be decoded as an image ({error}){more}") from None
     else:
         picture = image
+    if deep and picture.mode.startswith(("I", "F")):
+        return np.asarray(picture)
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seglight.deploy.colours import STRENGTH, Colour, overlay, palette_image, safe_palette
+from seglight.ignore import IGNORE_INDEX
 
 SHOWN = 1024  # pixels of the longer side in a notebook
 
@@ -52,6 +53,13 @@ class Prediction:
     def with_safe_colours(self) -> Prediction:
         """The same in colours that colour-blind people tell apart."""
         return Prediction(self.mask, self.image, self.classes, safe_palette(self.palette), self.probabilities)
+
+    def without(self, invalid: NDArray[np.bool_] | None) -> Prediction:
+        """The same, but 255 where the image has no data [H, W]."""
+        if invalid is None:
+            return self
+        mask = np.where(invalid, np.uint8(IGNORE_INDEX), self.mask)
+        return Prediction(mask, self.image, self.classes, self.palette, self.probabilities)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -263,10 +263,10 @@ class Run:
         if self.pixels == Pixels():
             return self.predict_batch(rgb_tensor(image)[None])[0]
         if isinstance(image, str | Path):
-            pixels, _ = self.pixels.read(Path(image))
+            pixels, invalid = self.pixels.read(Path(image))
         else:
-            pixels, _ = self.pixels.image(Stored(array_of(image)), "the image")
-        return self.predict_batch(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0]
+            pixels, invalid = self.pixels.image(Stored(array_of(image)), "the image")
+        return self.predict_batch(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].without(invalid)
 
     def predict_batch(
         self, images: torch.Tensor, probabilities: bool = True, inference: Inference | None = None

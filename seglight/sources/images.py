@@ -19,6 +19,7 @@ from seglight.sources.network import Network
 log = logging.getLogger(__name__)
 
 Image = NDArray[Any]  # uint8 or float32 [H, W, C]
+Read = tuple[Item, Image, NDArray[np.bool_] | None]  # an image, and where it has no data
 WAITING = 4  # batches' worth of images that wait for others of their size
 
 
@@ -32,18 +33,18 @@ def predictions(
 
 def batches(
     found: Iterable[Item], pixels: Pixels, batch_size: int, failed: Callable[[Item, Exception], Any]
-) -> Iterator[list[tuple[Item, Image]]]:
+) -> Iterator[list[Read]]:
     """Images of one size and kind of number, at most `batch_size` of them."""
-    waiting: dict[tuple[Any, ...], list[tuple[Item, Image]]] = {}
+    waiting: dict[tuple[Any, ...], list[Read]] = {}
     for item in found:
         try:
-            image = pixels.read(item.path)[0] if item.frame is None else read_image(item.path, item.frame)
+            image, invalid = pixels.read(item.path) if item.frame is None else (read_image(item.path, item.frame), None)
         except (ValueError, OSError) as error:
             failed(item, error)
             continue
         kind = (*image.shape, image.dtype.name)
         same = waiting.setdefault(kind, [])
-        same.append((item, image))
+        same.append((item, image, invalid))
         if len(same) == batch_size:
             yield waiting.pop(kind)
         elif sum(map(len, waiting.values())) >= WAITING * batch_size:
@@ -52,16 +53,17 @@ def batches(
 
 
 def in_memory(
-    batch: list[tuple[Item, Image]], network: Network, failed: Callable[[Item, Exception], Any]
+    batch: list[Read], network: Network, failed: Callable[[Item, Exception], Any]
 ) -> Iterator[tuple[Item, Prediction]]:
     """The batch's predictions; one by one where it is too large for the memory, and without what even then is."""
     try:
-        images = torch.from_numpy(np.stack([image for _, image in batch])).permute(0, 3, 1, 2)
-        yield from zip([item for item, _ in batch], network(images), strict=True)
+        images = torch.from_numpy(np.stack([image for _, image, _ in batch])).permute(0, 3, 1, 2)
+        for (item, _, invalid), prediction in zip(batch, network(images), strict=True):
+            yield item, prediction.without(invalid)
         return
     except (torch.OutOfMemoryError, MemoryError):
         if len(batch) == 1:
-            item, image = batch[0]
+            item, image, _ = batch[0]
             size = f"{image.shape[1]} x {image.shape[0]} pixels"
             failed(item, ValueError(f"{item.path}: {size} do not fit into memory; inference=slide needs less"))
             return

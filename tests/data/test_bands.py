@@ -17,6 +17,9 @@ from seglight import compose, load_run
 from seglight.check import check
 from seglight.data.pixels import pixels_of
 from seglight.runs.run import Run
+from seglight.sources.images import predictions
+from seglight.sources.listing import Item
+from seglight.sources.network import Network
 from seglight.training.job import train_run
 from tests.conftest import new_run
 
@@ -197,6 +200,18 @@ def test_it_predicts_files_and_arrays_alike(trained: Run) -> None:
     np.testing.assert_array_equal(of_file.probabilities, of_array.probabilities)
     assert of_file.image.shape == (48, 48, 3)
     assert of_file.image[..., 0].max() == 255  # band 6 is shown as red
+
+
+def test_what_has_no_data_has_no_class(trained: Run) -> None:
+    run = load_run(trained.path)
+    run.cfg.data.nodata = 0
+    values = np.full((48, 48, 6), 1000, np.uint16)
+    values[:10, :20] = 0
+    assert ((run.predict(values).mask == 255) == (values[..., 0] == 0)).all()
+    path = trained.path.parent / "nodata.tif"
+    store(path, values, "pages")
+    found = list(predictions([Item(path, "nodata")], Network(run, "cpu"), 2, lambda *_: None))
+    assert ((found[0][1].mask == 255) == (values[..., 0] == 0)).all()
 
 
 def test_eight_bit_runs_are_as_they_were(tmp_path: Path) -> None:

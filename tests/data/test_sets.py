@@ -76,7 +76,9 @@ OWN_KEYS = {
     "isbi2012": OF_FILES | {"folds", "fold", "fold_seed"},
     "module": {"_target_", "_convert_", "name", "module", "num_classes", "classes", "train_split", "split"},
     "pet": OF_FILES | {"border"},
-    "shapes": COMMON | {"size", "train_images", "val_images", "test_images", "images_seed", "cache"},
+    "shapes": COMMON
+    | {"size", "train_images", "val_images", "test_images", "images_seed", "cache"}
+    | {"fraction", "folds", "fold", "split_seed"},
     "streaming": COMMON | {"chunks"},
     "voc": OF_FILES | {"year"},
     "voc_fcn": OF_FILES | {"sbd_root"},

@@ -72,3 +72,15 @@ def test_batches_are_uint8_in_channels_last_memory() -> None:
     assert batch["image"].shape == (2, 3, 96, 96)
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)
     assert batch["mask"].shape == (2, 96, 96)
+
+
+def test_parts_and_folds_of_the_drawn_images() -> None:
+    def names(split: str = "train", **keys: float) -> set[str]:
+        return {pair.name for pair in Shapes(size=32, train_images=40, val_images=8, **keys).listed(split)}
+
+    assert names(fraction=0.25) < names(fraction=0.5) < names()
+    assert (len(names(fraction=0.25)), len(names("val", fraction=0.25))) == (10, 8)
+    held_out = [names("val", folds=4, fold=fold) for fold in range(4)]
+    assert set.union(*held_out) == names()
+    assert sum(map(len, held_out)) == 40
+    assert names(folds=4, fold=1) == names() - held_out[1]

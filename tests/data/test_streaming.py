@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from seglight import compose
+from seglight.data.streaming import write_chunks
 from seglight.fetch import fetch
 from tests.data.conftest import labels, write_voc
 
@@ -50,6 +52,23 @@ def test_chunks_hold_the_data_set(chunks: tuple[Path, Path], make_data: MakeData
             np.testing.assert_array_equal(one[index].image, other[index].image)
             np.testing.assert_array_equal(one[index].mask, other[index].mask)
     assert torch.equal(streamed.class_counts("train"), files.class_counts("train"))
+
+
+def test_what_chunks_cannot_do_is_refused(chunks: tuple[Path, Path], make_data: MakeData, tmp_path: Path) -> None:
+    for key in ("+data.fraction=0.5", "+data.folds=3"):
+        with pytest.raises(ValueError, match="chunks are read whole; fetch format=litdata"):
+            make_data(*options(chunks[1]), key)
+    with pytest.raises(ValueError, match="data=streaming reads no files that could be cut"):
+        make_data(*options(chunks[1]), "+data.tile=64")
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            values = np.full((8, 9), 3000 if folder == "images" else number, np.uint16)
+            Image.fromarray(values).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "classes.yaml").write_text("classes: [a, b]")
+    deep = make_data("data=folder", f"data.root={tmp_path}", "data.num_classes=2")
+    with pytest.raises(ValueError, match=r"images/.\.png: chunks hold RGB images of 8 bits"):
+        write_chunks(deep, ["train"], tmp_path / "chunks")
 
 
 def test_any_number_of_workers_sees_the_same(chunks: tuple[Path, Path], make_data: MakeData) -> None:

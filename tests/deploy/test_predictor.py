@@ -99,6 +99,21 @@ def test_deeper_bands_are_brought_to_their_range(tmp_path: Path) -> None:
     assert found.image.shape == (24, 40, 3)
 
 
+def test_twelve_bits_in_files_are_read_as_they_are(tmp_path: Path) -> None:
+    predictor = Predictor(exported(network(), tmp_path, about(value_range=[0, 4095])), threads=1)
+    stored = np.random.default_rng(0).integers(0, 4096, (24, 40), np.uint16)
+    expected = predictor.predict(stored).mask
+    assert len(np.unique(expected)) > 1
+    for name in ("grey.tif", "grey.png"):
+        Image.fromarray(stored).save(tmp_path / name)
+        assert (predictor.predict(tmp_path / name).mask == expected).all()
+    np.save(tmp_path / "grey.npy", stored)
+    assert (predictor.predict(tmp_path / "grey.npy").mask == expected).all()
+    Image.fromarray(picture(24, 40)).save(tmp_path / "rgb.png")
+    with pytest.raises(ValueError, match="8 bits, where the network takes values to 4,095, give its array"):
+        predictor.predict(tmp_path / "rgb.png")
+
+
 @pytest.mark.parametrize(
     ("size", "tile", "overlap"), [((7, 5), 4, 1), ((100, 64), 32, 8), ((3, 90), 40, 0), ((64, 64), 64, 16)]
 )

@@ -3,7 +3,9 @@
     SEGLIGHT_DATA=... python experiments/benchmarks/data/benchmark.py
 
 Every row makes batches of 8 from the same VOC images with the same augmentation: scale 0.5 to 2, crop 480, mirror
-image, normalise (seglight leaves that to the device, the network's first step). Writes results.json and results.md.
+image, normalise (seglight leaves that to the device, the network's first step); the rows with colour jitter change
+brightness, contrast, saturation and hue of half of the images too. ROUNDS=3 measures fewer rounds than 9. Writes
+results.json and results.md.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,8 @@ from seglight.config import build
 from seglight.data.pair import Pair
 
 HERE = Path(__file__).parent
-CROP, BATCH, ROUNDS, IMAGES = 480, 8, 9, 64
+CROP, BATCH, ROUNDS, IMAGES = 480, 8, int(os.environ.get("ROUNDS", "9")), 64
+JITTER = v2.ColorJitter(0.3, 0.3, 0.3, 0.02)  # as conf/augment/standard.yaml
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Row = Callable[[int], Iterator[Any]]  # the batches of one round
 
@@ -56,7 +60,7 @@ def batched(sample: Callable[[Pair], Any], pairs: list[Pair], collate: Callable[
     return one_round
 
 
-def torchvision_reference(pair: Pair) -> tuple[torch.Tensor, torch.Tensor]:
+def torchvision_reference(pair: Pair, jitter: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """references/segmentation: RandomResize, RandomHorizontalFlip, RandomCrop, PILToTensor, ToDtype, Normalize."""
     image, mask = pillow(pair)
     short = int(min(image.size) * random.uniform(0.5, 2.0))
@@ -69,6 +73,8 @@ def torchvision_reference(pair: Pair) -> tuple[torch.Tensor, torch.Tensor]:
         image, mask = functional.pad(image, missing, fill=0), functional.pad(mask, missing, fill=255)
     top, left = random.randint(0, image.height - CROP), random.randint(0, image.width - CROP)
     image, mask = functional.crop(image, top, left, CROP, CROP), functional.crop(mask, top, left, CROP, CROP)
+    if jitter and random.random() < 0.5:
+        image = JITTER(image)
     tensor = functional.to_dtype(functional.pil_to_tensor(image), torch.float32, scale=True)
     return functional.normalize(tensor, MEAN, STD), functional.pil_to_tensor(mask)[0].to(torch.int64)
 
@@ -141,15 +147,33 @@ def measure(rows: dict[str, Row], images: int) -> dict[str, dict[str, float]]:
     }
 
 
+def voc_options(root: Path, scratch: Path) -> tuple[str, ...]:
+    return (
+        "data=voc", f"data.root={root / 'VOCdevkit' / 'VOC2012'}", f"data.crop_size={CROP}", "data.num_workers=0",
+        f"data.batch_size={BATCH}", f"data.cache_dir={scratch / 'cache'}",
+    )  # fmt: skip
+
+
+def jitter_rows(root: Path, scratch: Path) -> tuple[dict[str, Row], int]:
+    """Those with colour jitter: augment=standard."""
+    data = build(compose(*voc_options(root, scratch), "augment=standard"), "data")
+    pairs = data.listed("train")[:: len(data.listed("train")) // IMAGES][:IMAGES]
+    rows = {
+        "torchvision reference": batched(partial(torchvision_reference, jitter=True), pairs, default_collate),
+        "seglight": loader_row(data, pairs),
+        "seglight, normalised here too": normalised(loader_row(data, pairs)),
+    }
+    return rows, len(pairs)
+
+
 def voc_rows(root: Path, scratch: Path) -> tuple[dict[str, Row], int]:
     from seglight.data.streaming import write_chunks
 
     options = (
-        "data=voc", f"data.root={root / 'VOCdevkit' / 'VOC2012'}", f"data.crop_size={CROP}", "data.num_workers=0",
-        f"data.batch_size={BATCH}", f"data.cache_dir={scratch / 'cache'}",
+        *voc_options(root, scratch),
         f"data.augment=[{{_target_: seglight.data.scale_crop.RandomScaleCrop, size: {CROP}, scale: [0.5, 2.0]}},"
         "{_target_: albumentations.HorizontalFlip, p: 0.5}]",
-    )  # fmt: skip
+    )
     data = build(compose(*options), "data")
     pairs = data.listed("train")[:: len(data.listed("train")) // IMAGES][:IMAGES]
     reader = data.reader("train")
@@ -208,6 +232,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         voc = measure(*voc_rows(root, scratch))
+        jitter = measure(*jitter_rows(root, scratch))
         cityscapes = measure(*cityscapes_rows(root, scratch))
     text = (
         table(
@@ -217,13 +242,21 @@ def main() -> None:
         )
         + "\n"
         + table(
+            f"VOC, scale 0.5-2, crop {CROP}, flip, colour jitter, normalise",
+            jitter,
+            {"torchvision": "torchvision reference"},
+        )
+        + "\n"
+        + table(
             "Cityscapes 2048 x 1024 PNGs, scale 0.8-1.25, crop 512 x 1024, flip", cityscapes, {"uncached": "seglight"}
         )
         + f"\nOne core, medians of {ROUNDS} interleaved rounds of {IMAGES} images; ratios of images per CPU second. "
         f"torch {torch.__version__}, OpenCV {cv2.__version__}.\n"
     )
     (HERE / "results.md").write_text(text)
-    (HERE / "results.json").write_text(json.dumps({"voc": voc, "cityscapes": cityscapes}, indent=2) + "\n")
+    (HERE / "results.json").write_text(
+        json.dumps({"voc": voc, "jitter": jitter, "cityscapes": cityscapes}, indent=2) + "\n"
+    )
     print(text)
 
 
