@@ -17,7 +17,9 @@ LARGEST = "64mb"  # file that may be dropped
 STYLE = """
 .gradio-container {max-width: 1200px !important; margin: auto}
 .legend table {border-collapse: collapse; width: 100%; font-size: 1rem}
-.legend td {padding: .25em .5em; border: 0 solid #8884; border-bottom-width: 1px}
+.legend table, .legend tr {border: 0 !important}
+.legend td {padding: .25em .5em}
+.legend td:not(:first-child) {border: 0 !important; border-bottom: 1px solid #8884 !important}
 footer {display: none !important}
 """
 
@@ -72,9 +74,9 @@ def page(networks: list[Any], images: list[str]) -> Any:
     import gradio
 
     def predict(path: str | None) -> list[Any]:
-        """A prediction for each run."""
+        """A prediction for each run; none where there is no image."""
         if path is None:
-            return [None for _ in networks]
+            return []
         try:
             read = [network.run.pixels.read(Path(path)) for network in networks]
             return [
@@ -87,19 +89,19 @@ def page(networks: list[Any], images: list[str]) -> Any:
             text = f"the image cannot be predicted ({str(error).splitlines()[0]}); a smaller one may be"
             raise gradio.Error(text, duration=None) from None
 
-    def draw(opacity: float, safe: bool, *predictions: Any) -> list[Any]:
+    def draw(opacity: float, safe: bool, predictions: list[Any]) -> list[Any]:
         """Overlay and legend of each run."""
         shown: list[Any] = []
         for one in predictions:
-            coloured = one.with_safe_colours() if one is not None and safe else one
-            shown += [None, ""] if coloured is None else [coloured.overlay(opacity / 100), coloured.legend_html()]
-        return shown
+            coloured = one.with_safe_colours() if safe else one
+            shown += [coloured.overlay(opacity / 100), coloured.legend_html()]
+        return shown or [None, ""] * len(networks)
 
     with gradio.Blocks(title="seglight", analytics_enabled=False) as built:
         gradio.Markdown(
             "# seglight\nDrop an image, or take a sample. Nothing leaves the machine that serves this page."
         )
-        states = [gradio.State() for _ in networks]
+        found = gradio.State([])  # the predictions of all runs
         with gradio.Row():
             with gradio.Column():
                 given: Any = gradio.Image(type="filepath", label="Image", height=320, sources=["upload", "clipboard"])
@@ -121,8 +123,8 @@ def page(networks: list[Any], images: list[str]) -> Any:
                         )
                     )
                     outputs.append(gradio.HTML(elem_classes="legend"))
-        look = [opacity, safe, *states]
-        given.change(predict, given, states).then(draw, look, outputs)
+        look = [opacity, safe, found]
+        given.change(predict, given, found).then(draw, look, outputs)
         opacity.release(draw, look, outputs, show_progress="hidden")
         safe.change(draw, look, outputs, show_progress="hidden")
     return built

@@ -51,7 +51,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_two_runs_on_a_dropped_image(network: Network, browser: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+def test_runs_on_a_dropped_image(runs: int, network: Network, browser: Any, tmp_path: Path) -> None:
     pytest.importorskip("gradio")
     from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.common.by import By
@@ -62,7 +63,7 @@ def test_two_runs_on_a_dropped_image(network: Network, browser: Any, tmp_path: P
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 80, 3), dtype=np.uint8)).save(dropped)
     (tmp_path / "broken.png").write_bytes(b"nothing")
     wait = WebDriverWait(browser, WAIT, ignored_exceptions=[StaleElementReferenceException])
-    built = serve(page([network, network], samples(network, 2, tmp_path)), "127.0.0.1", 17860)
+    built = serve(page([network] * runs, samples(network, 2, tmp_path)), "127.0.0.1", 17860)
 
     def shares() -> list[str]:
         cells = browser.execute_script(
@@ -78,14 +79,14 @@ def test_two_runs_on_a_dropped_image(network: Network, browser: Any, tmp_path: P
         browser.get(f"http://127.0.0.1:{built.server_port}")
         upload = wait.until(lambda _: browser.find_element(By.CSS_SELECTOR, "input[type=file]"))
         upload.send_keys(str(dropped))
-        before = wait.until(lambda _: len(overlays()) == 2 and overlays())
+        before = wait.until(lambda _: len(overlays()) == runs and overlays())
         expected = len(network.run.predict(dropped).shares)
-        wait.until(lambda _: len(shares()) == 2 * expected)
+        wait.until(lambda _: len(shares()) == runs * expected)
         opacity = browser.find_element(By.CSS_SELECTOR, "input[type=number]")
         opacity.send_keys(Keys.CONTROL, "a")
         opacity.send_keys("100", Keys.ENTER)
         opacity.send_keys(Keys.TAB)
-        wait.until(lambda _: len(overlays()) == 2 and overlays() != before)
+        wait.until(lambda _: len(overlays()) == runs and overlays() != before)
         browser.find_element(By.CSS_SELECTOR, "button[aria-label='Remove Image'], button[aria-label='Clear']").click()
         wait.until(lambda _: not shares())
         wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "input[type=file]"))
