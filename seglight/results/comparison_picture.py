@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from seglight.results.comparison import Comparison
 
 SHOWN = 30  # cells with a row of their own
+SPENT = ("train_seconds", "gflops")
 
 
 def draw_comparison(c: Comparison) -> Any:
@@ -24,11 +25,10 @@ def draw_comparison(c: Comparison) -> Any:
     colours = ["#0072b2" if at in members else "0.55" for at in order]
     value, low, high = (100 * each[order] for each in (c.estimate.value, lows, highs))
     names = [name if len(name := c.cells[at].name) <= 60 else f"{name[:59]}…" for at in order]
-    known = [key for key in ("train_seconds", "gflops") if None not in [c.cell_cost(at, key) for at in order]]
-    cost = known[0] if known else None
-    figure = Figure(figsize=(11 if cost else 7, 1.6 + 0.3 * len(order)), dpi=110, layout="constrained")
+    known = [cost for cost in SPENT if None not in [c.cell_cost(at, cost) for at in order]]
+    figure = Figure(figsize=(6 + 4 * len(known), max(3.2, 1.6 + 0.3 * len(order))), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    left, *right = figure.subplots(1, 2 if cost else 1, squeeze=False)[0]
+    left, *right = figure.subplots(1, 1 + len(known), squeeze=False)[0]
     rows = range(len(order))
     for row, colour in zip(rows, colours, strict=True):
         left.plot([low[row], high[row]], [row, row], color=colour, linewidth=2.5)
@@ -38,12 +38,12 @@ def draw_comparison(c: Comparison) -> Any:
     left.grid(axis="x", alpha=0.3)
     left.set(xlabel=f"{NAMES.get(c.score, c.score)}, %, with its 95 % interval")
     left.set_title("blue: cannot be told from the best" if len(order) > 1 else "", fontsize=10)
-    for axes in right:
-        spent = [c.cell_cost(at, str(cost)) for at in order]
+    for axes, cost in zip(right, known, strict=True):
+        spent = [c.cell_cost(at, cost) for at in order]
         axes.scatter(spent, value, color=colours)
         for row in rows if len(order) <= 12 else ():
             axes.annotate(str(row + 1), (spent[row], value[row]), xytext=(4, 4), textcoords="offset points", fontsize=9)
         axes.grid(alpha=0.3)
-        axes.set(xlabel=COSTS[str(cost)], ylabel=f"{NAMES.get(c.score, c.score)}, %")
+        axes.set(xlabel=COSTS[cost], ylabel=f"{NAMES.get(c.score, c.score)}, %")
         axes.set_title("numbers: the rows on the left" if len(order) <= 12 else "", fontsize=10)
     return figure
