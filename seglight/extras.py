@@ -17,6 +17,7 @@ EXTRAS = {
     "plotly": "compare",
     "pandas": "compare",
     "litdata": "streaming",
+    "torchao": "float8",
     "ray": "ray",
     "submitit": "slurm",
     "optuna": "optuna",

@@ -41,8 +41,8 @@ ALLOWED = {
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "data deploy ignore metrics models objects parts peak_memory ranks results runs values",
     "training": (
-        "callbacks config data errors freeze_policy ignore models overrides parts peak_memory ranks results runs task "
-        "values"
+        "adapters callbacks config data errors extras freeze_policy ignore models overrides parts peak_memory ranks "
+        "results runs task values"
     ),
     "sweeps": "callbacks config data errors extras mistakes overrides ranks results runs training values",
     "evaluation": (

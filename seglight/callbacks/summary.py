@@ -39,7 +39,10 @@ class RunSummary(Resumable):
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         reset_peak_memory()
         if trainer.is_global_zero:
-            self.run.update_summary(**facts(pl_module, trainer))
+            found = facts(pl_module, trainer)
+            if self.run.cfg.trainer.precision == "float8":  # to Lightning it is bf16-mixed
+                found["precision"] = "float8"
+            self.run.update_summary(**found)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.started = time.perf_counter()

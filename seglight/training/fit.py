@@ -45,6 +45,7 @@ from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.run import Run, find_run
 from seglight.task import SegmentationTask
 from seglight.training.features import FeatureData
+from seglight.training.float8 import in_float8
 from seglight.training.resources import exhaustion_explained
 from seglight.training.trainer import build_trainer, quiet
 from seglight.training.validate import validate
@@ -126,6 +127,8 @@ def prepare_task(task: SegmentationTask, data: Any, cfg: DictConfig) -> None:
     for loss in task.loss.modules():
         if hasattr(loss, "set_class_counts"):
             loss.set_class_counts(data.class_counts(data.train_split))  # type: ignore[operator]
+    if cfg.trainer.precision == "float8":
+        in_float8(task.net)
     task.net.to(memory_format=task.memory_format)
     if cfg.compile:
         compile_net(task.net, "inductor" if cfg.compile is True else cfg.compile)

@@ -63,6 +63,8 @@ def trainer_settings(trainer: DictConfig, ranks: int) -> DictConfig:
         settings.enable_progress_bar &= sys.stdout.isatty()  # Lightning would add one of its own
         if settings.precision == "auto":
             settings.precision = auto_precision(settings.accelerator)
+        elif settings.precision == "float8":
+            settings.precision = "bf16-mixed"  # of all but the layers that seglight.training.float8 replaces
         if several and settings.strategy in ("auto", "ddp"):
             settings.strategy = {
                 "_target_": "lightning.pytorch.strategies.DDPStrategy",

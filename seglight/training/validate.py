@@ -10,11 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from seglight.callbacks.time_limit import duration
 from seglight.config import build
 from seglight.ranks.devices import local_ranks
+from seglight.training.float8 import refuse_elsewhere
 from seglight.values import number, one_of, whole
 
 PRECISIONS = (
     "auto", "32-true", "32", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "64", "transformer-engine",
-    "transformer-engine-float16",
+    "transformer-engine-float16", "float8",
 )  # fmt: skip
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 
@@ -68,4 +69,6 @@ def validate_trainer(trainer: DictConfig) -> None:
     one_of("trainer.accelerator", trainer.accelerator, ACCELERATORS)
     if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ValueError(f"trainer.accelerator={trainer.accelerator}: torch sees no GPU here; cpu or auto trains")
+    if trainer.precision == "float8":
+        refuse_elsewhere(trainer)
     local_ranks(trainer)
