@@ -10,7 +10,6 @@ import timm
 import torch
 
 import seglight
-from seglight.config import build
 from seglight.models.encoders.efficientnet import installed
 from seglight.runs.run import Run
 from seglight.training.fit import fit
@@ -92,12 +91,3 @@ def test_other_weights_and_no_weights_are_refused_in_one_message(run: Run, weigh
             _ = Run(run.path).net
     finally:
         weights.write_bytes(right)
-
-
-def test_random_weights_are_held_whole(tmp_path: Path) -> None:
-    made = new_run(tmp_path / "run", *SMALL, "freeze=lora")
-    fit(made)
-    held = checkpoint(made, "last")
-    assert "base" not in held
-    build(made.cfg, "freeze").apply(made.net, 0)
-    assert "net.encoder.net.bn1.running_mean" in held["state_dict"]

@@ -37,10 +37,13 @@ def places(net: nn.Module) -> list[str]:
     ("overrides", "behind"),
     [
         (["encoder=vit_small", "+encoder.depth=3"], r"net\.model\.blocks\.[012]\.(attn\.proj|mlp\.fc2)"),
-        (["encoder=swin_tiny"], r"net\.layers_\d\.blocks\.\d\.(attn\.proj|mlp\.fc2)"),
-        (
+        pytest.param(
+            ["encoder=swin_tiny"], r"net\.layers_\d\.blocks\.\d\.(attn\.proj|mlp\.fc2)", marks=pytest.mark.slow
+        ),
+        pytest.param(
             ["encoder=timm", "encoder.name=eva02_tiny_patch14_224", "+encoder.depth=3"],
             r"net\.model\.blocks\.\d+\.(attn\.proj|mlp\.fc2)",
+            marks=pytest.mark.slow,
         ),
         (["encoder=timm", "encoder.name=pvt_v2_b0"], r"net\.stages_\d\.blocks\.\d\.(attn\.proj|mlp\.fc2)"),
         (["encoder=resnet18"], r"stages\.\d\..*conv\d|stages\.\d\..*downsample\.0|stages\.0\.conv1"),

@@ -45,9 +45,9 @@ def step(overrides: list[str], checkpointing: bool) -> tuple[dict[str, torch.Ten
         ["encoder=resnet18", "model=unet"],
         ["encoder=efficientnet_lite0", "freeze=adapter"],
         ["encoder=unet_narrow", "model=unet", "encoder.norm=true", "freeze=stages", "freeze.n=1"],
-        [*VIT, "decoder=dpt"],
+        pytest.param([*VIT, "decoder=dpt"], marks=pytest.mark.slow),
         [*VIT, "freeze=lora", "freeze.dropout=0.5"],
-        ["encoder=timm", "encoder.name=pvt_v2_b0"],
+        pytest.param(["encoder=timm", "encoder.name=pvt_v2_b0"], marks=pytest.mark.slow),
     ],
     ids=["resnet", "efficientnet-adapter", "unet-stages", "vit", "vit-lora", "pvt"],
 )
