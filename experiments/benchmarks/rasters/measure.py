@@ -18,7 +18,7 @@ import rasterio
 from matplotlib.figure import Figure
 from rasterio.windows import Window
 
-import seglight
+from seglight.runs.run import load_run
 
 SIDES = (2_000, 5_000, 10_000, 20_000)
 PART = 1_000  # pixels written at a time
@@ -36,7 +36,10 @@ def write_raster(path: Path, side: int) -> None:
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "width": side, "height": side}
     layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
     place = rasterio.transform.from_origin(500_000, 5_000_000, 0.5, 0.5)
-    with rasterio.open(path, "w", crs="EPSG:32633", transform=place, **profile, **layout) as file:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=64 * MB),
+        rasterio.open(path, "w", crs="EPSG:32633", transform=place, **profile, **layout) as file,
+    ):
         for top in range(0, side, PART):
             for left in range(0, side, PART):
                 part = (coarse + rng.integers(-8, 8, coarse.shape)).astype(np.uint8)
@@ -44,7 +47,10 @@ def write_raster(path: Path, side: int) -> None:
 
 
 def measured(run: str, raster: Path, out: Path) -> tuple[float, float]:
-    """The peak of the command's resident memory in MB, and its seconds."""
+    """The peak of the command's resident memory in MB, and its seconds.
+
+    A process inherits the peak of the one that starts it, so this one has to stay small: it imports no torch before.
+    """
     given = [f"run={run}", f"source={raster}", f"out={out}", "device=cpu", f"margin={MARGIN}"]
     command = [sys.executable, "-m", "seglight.predict", *given]
     start = time.perf_counter()
@@ -73,22 +79,25 @@ def draw(rows: list[Row], title: str) -> Figure:
 def main() -> None:
     run, *sides = sys.argv[1:]
     rows: list[Row] = []
-    trained = seglight.load_run(run)
-    parameters = sum(p.numel() for p in trained.net.parameters())
-    title = f"{trained.cfg.model_name}, {parameters:,} parameters, {trained.cfg.data.num_classes} classes"
     with tempfile.TemporaryDirectory() as folder:
         for side in [int(side) for side in sides] or SIDES:
             raster = Path(folder) / f"{side}.tif"
             write_raster(raster, side)
             rows.append((side, *measured(run, raster, Path(folder) / "out")))
             raster.unlink()
-            lines = [f"| {side:,} | {3 * side**2 / MB:,.0f} | {peak:,.0f} | {s:,.0f} |" for side, peak, s in rows]
-            head = (
-                "| side, pixels | the raster's pixels, MB | peak of `predict`, MB | seconds |\n|---:|---:|---:|---:|\n"
-            )
-            (HERE / "results.md").write_text(f"{title}\n\n{head}" + "\n".join(lines) + "\n")
-            print(lines[-1], flush=True)
+            print(row(rows[-1]), flush=True)
+    trained = load_run(run)
+    parameters = sum(p.numel() for p in trained.net.parameters())
+    title = f"{trained.cfg.model_name}, {parameters:,} parameters, {trained.cfg.data.num_classes} classes"
+    head = ["| side, pixels | the raster's pixels, MB | peak of `predict`, MB | seconds |", "|---:|---:|---:|---:|"]
+    (HERE / "results.md").write_text("\n".join([title, "", *head, *map(row, rows)]) + "\n")
     draw(rows, title).savefig(HERE / "memory.png")
+
+
+def row(measured: Row) -> str:
+    """A line of the table."""
+    side, peak, seconds = measured
+    return f"| {side:,} | {3 * side**2 / MB:,.0f} | {peak:,.0f} | {seconds:,.0f} |"
 
 
 if __name__ == "__main__":
