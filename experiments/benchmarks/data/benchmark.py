@@ -251,6 +251,7 @@ def main() -> None:
             "Cityscapes 2048 x 1024 PNGs, scale 0.8-1.25, crop 512 x 1024, flip", cityscapes, {"uncached": "seglight"}
         )
         + f"\nOne core, medians of {ROUNDS} interleaved rounds of {IMAGES} images; ratios of images per CPU second. "
+        "Where other processes share the core, images/s is lower. "
         f"torch {torch.__version__}, OpenCV {cv2.__version__}.\n"
     )
     (HERE / "results.md").write_text(text)
