@@ -35,12 +35,12 @@ class Recipe:
     exact: bool = False
 
     def rate(self, k: int, steps: int) -> float:
-        """Of step k, from 0."""
+        """Of step k, from 0, and of the fastest group: FCN's biases learn at twice the rate, the auxiliary head at ten."""
         if self.name == "fcn_paper":
-            return 1e-10
+            return 2 * 1e-10
         if self.name == "unet_paper":
             return 1e-3
-        return (0.02 if self.name == "torchvision_fcn" else 0.01) * (1 - k / steps) ** 0.9
+        return (10 * 0.02 if self.name == "torchvision_fcn" else 0.01) * (1 - k / steps) ** 0.9
 
 
 RECIPES = [
