@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow check clean
+.PHONY: demo test slow check docs pictures experiments clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,zoo]"
+	$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev,zoo]"  # compiling takes a minute
 	touch $@
 
 demo: $(VENV)/ready  ## trains the default network on drawn shapes and leaves pictures in outputs/
@@ -24,5 +24,15 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/ready  ## builds the site into site/; every broken link is an error
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+pictures: $(VENV)/ready  ## draws docs/ladder/*.png anew
+	$(BIN)/python docs/ladder/draw.py
+
+experiments: $(VENV)/ready  ## make experiments STUDY=skips: trains the study's sweeps and compares them
+	$(BIN)/python experiments/study.py $(STUDY)
+
 clean:
-	rm -rf $(VENV) outputs multirun
+	rm -rf $(VENV) outputs multirun site
