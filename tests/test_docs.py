@@ -177,6 +177,23 @@ def test_extras_and_targets_that_pages_name_exist() -> None:
     assert {extra for row in table for extra in re.findall(r"`(\w+)`", row)} == extras
 
 
+def test_the_options_page_names_every_option() -> None:
+    page = (REPO / "docs/options.md").read_text()
+    for row in re.findall(r"^\| `(\w+)` \| (.*)$", page, re.MULTILINE):
+        group, options = row[0], {path.stem for path in (conf_dir() / row[0]).glob("*.yaml")}
+        missing = {option for option in options if not re.search(rf"`{option}[` ]|[\[,]{option}[\],]", row[1])}
+        assert not missing or group == "encoder", f"{group}: {missing}"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'id="seglight.config.compose"' in (tmp_path / "site" / "python" / "index.html").read_text()
+
+
 def test_every_link_leads_to_a_file_and_every_page_is_in_the_site() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):

@@ -1,6 +1,6 @@
 """Draws the pictures of docs/ladder.md with seglight's own networks: `python docs/ladder/draw.py`, or `make pictures`.
 
-One network trains, for less than a minute; its weights stay in outputs/ladder, so that drawing again is quick.
+Three networks train, a minute or two; their weights stay in outputs/ladder, so that drawing again is quick.
 """
 
 from __future__ import annotations
@@ -161,27 +161,16 @@ def strides() -> None:
 
 
 def skips() -> None:
-    """What the scores of each stride add in one trained FCN-8s."""
-    net: Any = trained("fcn8s", ["model=fcn8s", "encoder=efficientnet_lite0"], 200)
+    """One image by FCN-32s, FCN-16s and FCN-8s over the same encoder, trained alike."""
     image, mask = sample("val", SHOWN)
-    silent: set[str] = set()
-    for stride, score in net.decoder.score.items():
-        score.register_forward_hook(lambda _, __, out, stride=stride: out * 0 if stride in silent else out)
-    found = {}
-    with torch.inference_mode():
-        for name, left_out in {
-            "stride 32 alone": {"16", "8"},
-            "+ stride 16": {"8"},
-            "+ stride 8: FCN-8s": set(),
-        }.items():
-            silent.clear()
-            silent |= left_out
-            found[name] = net(image[None])[0].argmax(0)
     figure, axes = panels(5)
     show(axes[0][0], image.permute(1, 2, 0), "image")
+    for ax, name in zip(axes[0][1:4], ("fcn32s", "fcn16s", "fcn8s"), strict=True):
+        net = trained(name, [f"model={name}", "encoder=efficientnet_lite0"], 200)
+        with torch.inference_mode():
+            prediction = net(image[None])[0].argmax(0)
+        show(ax, prediction, f"FCN-{name[3:]}\n{float((prediction == mask).float().mean()):.0%} of the pixels")
     show(axes[0][4], mask, "ground truth")
-    for ax, (name, prediction) in zip(axes[0][1:4], found.items(), strict=True):
-        show(ax, prediction, f"{name}\n{float((prediction == mask).float().mean()):.0%} of the pixels")
     save(figure, "skips")
 
 
