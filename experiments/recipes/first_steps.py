@@ -35,7 +35,7 @@ class Recipe:
     exact: bool = False
 
     def rate(self, k: int, steps: int) -> float:
-        """Of step k, from 0, and of the fastest group: FCN's biases learn at twice the rate, the auxiliary head at ten."""
+        """Of step k, from 0, of the fastest group: FCN's biases learn twice as fast, the auxiliary head ten times."""
         if self.name == "fcn_paper":
             return 2 * 1e-10
         if self.name == "unet_paper":
