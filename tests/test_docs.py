@@ -63,8 +63,8 @@ def call(line: str) -> tuple[str, list[str]]:
 def _options_of_a_run() -> Iterator[None]:
     """`data=run` and `trainer=run`, which `evaluate` and `export` make of the run that they are given."""
     store = ConfigStore.instance()
+    cfg = seglight.compose()  # Hydra's own options are stored by the first composition
     before = copy.deepcopy(store.repo)
-    cfg = seglight.compose()
     store.store(name="run", node=cfg.data, group="data")
     store.store(name="run", node=cfg.trainer, group="trainer")
     with pytest.MonkeyPatch.context() as patch:
