@@ -85,13 +85,16 @@ class JobLauncher(Launcher):
     def train(self, paths: Sequence[Path]) -> None:
         """`run(paths)`; stopped by Ctrl-C or SIGTERM, it says what has been done and what has not."""
         from seglight.sweeps.report import print_report
+        from seglight.training.shared_features import offered
 
+        folder = Path(self.config.hydra.sweep.dir)
         with handlers_put_back([signal.SIGTERM]):
             signal.signal(signal.SIGTERM, stop)
             try:
-                self.run(paths)
+                with offered(folder):
+                    self.run(paths)
             except (KeyboardInterrupt, SystemExit) as error:
-                print_report(Path(self.config.hydra.sweep.dir))
+                print_report(folder)
                 raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else error.code) from None
 
 

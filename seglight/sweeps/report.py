@@ -25,12 +25,16 @@ RESAMPLES = 2000  # for a first look; `python -m seglight.compare` takes more
 
 
 class SweepReport(Callback):
-    """Prints the table when a sweep has ended; Hydra calls it."""
+    """Prints the table when a sweep has ended, and removes what its jobs shared; Hydra calls it."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        if print_report(Path(config.hydra.sweep.dir)):
+        from seglight.training.shared_features import remove
+
+        folder = Path(config.hydra.sweep.dir)
+        if print_report(folder):
             sys.stdout.flush()
             sys.exit(1)
+        remove(folder)
 
 
 def print_report(folder: Path) -> int:

@@ -1,17 +1,14 @@
-"""Kept features: one image's record, records in a memory-mapped file, and the batches made of them.
+"""Kept features: one image's record, and the batches made of records.
 
 Shapes: B batch, C channels, H W pixels.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -21,9 +18,7 @@ from seglight.data.sampler import NOT_COUNTED
 from seglight.data.variants import Variants
 from seglight.ignore import IGNORE_INDEX
 
-ALIGNMENT = 64  # bytes
-
-Place = tuple[int, tuple[int, ...], torch.dtype] | None  # where a tensor's bytes start, its shape and type
+View = tuple[int, bytes]  # an image's number, and the outcome of its augmentation (`Variants`)
 
 
 @dataclass
@@ -38,15 +33,18 @@ class Record:
     mask: Tensor
     maps: list[Tensor | None]
 
+    def tensors(self) -> list[Tensor | None]:
+        """In the order in which they are kept."""
+        return [self.image, self.mask, *self.maps]
+
     def bytes(self) -> int:
-        tensors = [self.image, self.mask, *(x for x in self.maps if x is not None)]
-        return sum(x.numel() * x.element_size() for x in tensors)
+        return sum(x.numel() * x.element_size() for x in self.tensors() if x is not None)
 
 
 class StoredFeatures(Dataset[Record]):
     """Records by (epoch, index): the one of the view that the augmentation draws then."""
 
-    def __init__(self, records: dict[tuple[int, bytes], Record], variants: Variants, seed: int) -> None:
+    def __init__(self, records: dict[View, Record], variants: Variants, seed: int) -> None:
         self.records, self.variants, self.seed = records, variants, seed
 
     def __len__(self) -> int:
@@ -80,37 +78,3 @@ class StackRecords:
             "name": [record.name for record in records],
             "maps": maps,
         }
-
-
-def write(path: Path, records: Iterable[Record]) -> list[tuple[str, list[Place]]]:
-    """Writes records one after the other; returns their names and where each tensor lies."""
-    index: list[tuple[str, list[Place]]] = []
-    with path.open("wb") as file:
-        for record in records:
-            index.append((record.name, [put(file, x) for x in (record.image, record.mask, *record.maps)]))
-    return index
-
-
-def put(file: BinaryIO, tensor: Tensor | None) -> Place:
-    """Appends a tensor's bytes."""
-    if tensor is None:
-        return None
-    file.write(b"\0" * (-file.tell() % ALIGNMENT))
-    start = file.tell()
-    file.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return start, tuple(tensor.shape), tensor.dtype
-
-
-def read(path: Path, index: Iterable[tuple[str, list[Place]]]) -> list[Record]:
-    """The records of a file, their tensors in its memory map."""
-    if path.stat().st_size == 0:  # a rank without a share
-        return []
-    content = torch.from_numpy(np.memmap(path, np.uint8, mode="c"))
-
-    def get(place: Place) -> Any:
-        if place is None:
-            return None
-        start, shape, kind = place
-        return content[start : start + math.prod(shape) * kind.itemsize].view(kind).view(shape)
-
-    return [Record(name, get(places[0]), get(places[1]), [get(p) for p in places[2:]]) for name, places in index]

@@ -1,34 +1,28 @@
-"""`data.cache=features`: a frozen encoder's maps of every image, made once; each epoch then costs the decoder alone.
-
-Shapes: B batch, C channels, H W pixels.
-"""
+"""`data.cache=features`: a frozen encoder's maps of every image, made once; each epoch then costs the decoder alone."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from lightning import LightningDataModule
-from torch import Tensor
 
 from seglight.data.datamodule import SegmentationData
 from seglight.data.loader import Collate, Loader
 from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.progress import progress_bar
-from seglight.data.sampler import Batches, rank_and_world
+from seglight.data.sampler import Batches, Key, rank_and_world
 from seglight.data.variants import Variants
-from seglight.freeze_policy import NEVER
-from seglight.models import EncoderDecoder
-from seglight.models.decoders.decoder import Decoder
-from seglight.models.encoder_decoder import reaching
-from seglight.parts import parts
-from seglight.training.feature_records import Record, StackRecords, StoredFeatures, read, write
+from seglight.training.feature_encoding import Encoding, encoding, refuse
+from seglight.training.feature_files import Entry, read, write
+from seglight.training.feature_key import feature_key
+from seglight.training.feature_records import Record, StackRecords, StoredFeatures, View
+from seglight.training.shared_features import Sharing, Shelf, opened
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +33,12 @@ class FeatureData(LightningDataModule):
     """`data`, its batches with `maps`: what `task.net.encoder` gives for them.
 
     folder: where maps go that do not fit into half of the free memory, or that several ranks share; removed by
-    `close`. ValueError where maps of one epoch would be wrong in another.
+    `close`. sweep: where a sweep's jobs share theirs. ValueError where maps of one epoch would be wrong in another.
     """
 
-    def __init__(self, data: SegmentationData, task: Any, folder: Path) -> None:
+    def __init__(self, data: SegmentationData, task: Any, folder: Path, sweep: Sharing | None = None) -> None:
         super().__init__()
-        self.data, self.task, self.folder = data, task, folder
+        self.data, self.task, self.folder, self.sweep = data, task, folder, sweep
         refuse(data, task)
         try:
             self.variants = Variants(data.augment)
@@ -91,7 +85,10 @@ class FeatureData(LightningDataModule):
         if title not in self.loaders:
             dataset = loader.dataset
             keys = views(variants, dataset.seed, len(dataset), epochs)
-            records = self.make(title, dataset, list(keys.values()))
+            with encoding(self.task, self.trainer) as encode:
+                records = self.of_sweep(encode, title, dataset, keys)
+                if records is None:
+                    records = self.made(encode, title, dataset, list(keys.values()))
             stored = StoredFeatures(dict(zip(keys, records, strict=True)), variants, dataset.seed)
             self.loaders[title] = Loader(
                 stored,
@@ -101,25 +98,61 @@ class FeatureData(LightningDataModule):
             )
         return self.loaders[title]
 
-    def make(self, title: str, dataset: Any, keys: list[tuple[int, int]]) -> list[Record]:
-        """The records of `keys`, of which each rank makes its share."""
+    def of_sweep(self, encode: Encoding, title: str, dataset: Any, keys: dict[View, Key]) -> list[Record] | None:
+        """The records that jobs of a sweep share, those that none has made yet added; None where they cannot be."""
+        if self.sweep is None or self.data.features == "ram":
+            return None
         rank, world = rank_and_world()
-        mine = keys[rank::world]
-        loader = self.data.loader(dataset, Batches(mine, 1), Collate(""))
-        with encoding(self.task, self.trainer) as encode, progress_bar(f"features: {title}", len(mine)) as advance:
+        with ExitStack() as stack:
+            mine = None
+            if rank == 0:
+                name = feature_key(self.sweep.cfg, self.data, self.task, self.trainer, title == "train")
+                mine = stack.enter_context(opened(self.sweep.folder / name, wait=world == 1))
+            shelf: Shelf | None = of_first_rank(mine)
+            if shelf is None or not shelf.has_images_of(dataset, keys):
+                return None
+            if shelf.shapes:
+                encode.expect(shelf.shapes, shelf.size)
+            lacking = {view: keys[view] for view in shelf.missing(keys, encode.needed)}
+            if lacking and not self.add(shelf, encode, title, dataset, lacking):
+                return None
+            if not lacking:
+                log.info("%s, shared by this sweep", said(title, dataset, keys))
+        return shelf.records(keys, encode.needed)
 
-            def encoded() -> Iterator[Record]:
-                for batch in loader:
-                    yield encode(batch)
-                    advance()
+    def add(self, shelf: Shelf, encode: Encoding, title: str, dataset: Any, keys: dict[View, Key]) -> bool:
+        """Makes a piece of a shelf; False where the disk cannot hold it."""
+        rank, world = rank_and_world()
+        added, drawn = list(keys), list(keys.values())
+        size = self.estimate(encode, dataset, drawn)
+        if not of_first_rank(size < 0.9 * shutil.disk_usage(shelf.folder).free):
+            return False
+        log.info("%s, about %s in %s, for this sweep", said(title, dataset, keys), readable(size), shelf.folder)
+        shelf.shapes, shelf.size = encode.shapes, encode.size
+        entries = shelf.write(rank, added[rank::world], self.encoded(encode, title, dataset, drawn[rank::world]))
+        entries = of_all_ranks(entries, len(added))
+        if rank == 0:
+            shelf.finish(added, entries)
+        shelf.put(added, entries)
+        return True
 
-            size = self.estimate(encode, dataset, keys)
-            count = f"{len(dataset)} images" + (f" in {len(keys)} views" if len(keys) != len(dataset) else "")
-            if self.fits(size, f"data.cache=features: {title}, {count}, about {readable(size)}"):
-                return list(encoded())
-            path = self.folder / f"{title}-{rank}.bin"
-            places = write(path, encoded())
-        return gathered(path, places, len(keys))
+    def made(self, encode: Encoding, title: str, dataset: Any, keys: list[Key]) -> list[Record]:
+        """The records of `keys` for this run alone, of which each rank makes its share."""
+        rank, world = rank_and_world()
+        size = self.estimate(encode, dataset, keys)
+        records = self.encoded(encode, title, dataset, keys[rank::world])
+        if self.fits(size, f"{said(title, dataset, keys)}, about {readable(size)}"):
+            return list(records)
+        entries = write(self.folder / f"{title}-{rank}.bin", ((x.name, x.tensors()) for x in records))
+        return read(self.folder, of_all_ranks(entries, len(keys)))
+
+    def encoded(self, encode: Encoding, title: str, dataset: Any, keys: list[Key]) -> Iterator[Record]:
+        """The records of `keys`, one after the other."""
+        loader = self.data.loader(dataset, Batches(keys, 1), Collate(""))
+        with progress_bar(f"features: {title}", len(keys)) as advance:
+            for batch in loader:
+                yield encode(batch)
+                advance()
 
     def fits(self, size: int, say: str) -> bool:
         """Whether so many bytes go into memory, else into the folder; ValueError where they do not fit there."""
@@ -135,7 +168,7 @@ class FeatureData(LightningDataModule):
         log.info("%s in %s", say, self.folder)
         return False
 
-    def estimate(self, encode: Any, dataset: Any, keys: Sequence[tuple[int, int]]) -> int:
+    def estimate(self, encode: Encoding, dataset: Any, keys: Sequence[Key]) -> int:
         """Bytes of all records, by those of three."""
         some = sorted({0, len(keys) // 2, len(keys) - 1})
         collate = Collate("")
@@ -143,54 +176,30 @@ class FeatureData(LightningDataModule):
         return round(sum(sizes) / len(sizes) * len(keys))
 
 
-def gathered(path: Path, places: Any, count: int) -> list[Record]:
-    """The `count` records of all ranks, whose shares lie interleaved; this rank's are at `places` of its file."""
+def of_first_rank(value: Any) -> Any:
+    """What the first rank has, on all of them."""
+    box = [value]
+    if rank_and_world()[1] > 1:
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def of_all_ranks(entries: list[Entry], count: int) -> list[Entry]:
+    """The `count` entries of all ranks, whose shares lie interleaved."""
     world = rank_and_world()[1]
-    shares: list[Any] = [(path, places)]
-    if world > 1:
-        shares = [None] * world
-        dist.all_gather_object(shares, (path, places))
-    records: list[Any] = [None] * count
-    for share, (file, its) in enumerate(shares):
-        records[share::world] = read(file, its)
-    return records
+    if world == 1:
+        return entries
+    shares: list[Any] = [None] * world
+    dist.all_gather_object(shares, entries)
+    joined: list[Any] = [None] * count
+    for rank, share in enumerate(shares):
+        joined[rank::world] = share
+    return joined
 
 
-@contextmanager
-def encoding(task: Any, trainer: Any) -> Iterator[Any]:
-    """Within it, a function from a batch of one image to its `Record`, computed as the run would compute it."""
-    net, device = task.net, task.device
-    training = net.training
-    net.eval()
-    needed: list[bool] = []
-
-    def encode(batch: dict[str, Any]) -> Record:
-        image = batch["image"].to(device).contiguous(memory_format=task.memory_format)
-        with torch.no_grad(), trainer.precision_plugin.forward_context():
-            maps = net.maps(image)
-        if not needed:
-            needed.extend(read_by_decoder(net, maps, tuple(image.shape[-2:])))
-        read = zip(maps, needed, strict=True)
-        kept = [x[0].permute(1, 2, 0).contiguous().cpu() if used else None for x, used in read]
-        return Record(batch["name"][0], batch["image"][0].contiguous(), batch["mask"][0].clone(), kept)
-
-    try:
-        yield encode
-    finally:
-        net.train(training)
-
-
-def read_by_decoder(net: EncoderDecoder, maps: Sequence[Tensor], size: tuple[int, int]) -> list[bool]:
-    """Which of the stages' maps reach the logits, the auxiliary head's too."""
-    sources = [x.detach().float().requires_grad_() for x in maps]
-    with torch.enable_grad():
-        logits = [pair[0] for pair in net.pairs_of_maps(sources, sources[0].new_zeros(1, *size).long())]
-        return reaching(logits, sources)
-
-
-def views(variants: Variants, seed: int, length: int, epochs: int) -> dict[tuple[int, bytes], tuple[int, int]]:
+def views(variants: Variants, seed: int, length: int, epochs: int) -> dict[View, Key]:
     """Each image's outcomes in `epochs` epochs, with the first (epoch, index) that draws it."""
-    found: dict[tuple[int, bytes], tuple[int, int]] = {}
+    found: dict[View, Key] = {}
     for epoch in range(epochs if variants.count > 1 else 1):
         for index in range(length):
             found.setdefault((index, variants((seed, epoch, index))), (epoch, index))
@@ -199,26 +208,12 @@ def views(variants: Variants, seed: int, length: int, epochs: int) -> dict[tuple
     return found
 
 
+def said(title: str, dataset: Any, keys: Sized) -> str:
+    """Which images, as the log names them."""
+    count = f"{len(dataset)} images" + (f" in {len(keys)} views" if len(keys) != len(dataset) else "")
+    return f"data.cache=features: {title}, {count}"
+
+
 def readable(size: int) -> str:
     """Bytes as a person says them."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def refuse(data: SegmentationData, task: Any) -> None:
-    """ValueError where the maps of one epoch would be wrong in another, or are not all that a step needs."""
-    net, policy = task.net, task.policy
-    if data.on_error != "raise":
-        raise ValueError("data.cache=features needs data.on_error=raise: check data first (python -m seglight.check)")
-    stages = [part for part in parts(net) if part.depth > 0]
-    if not isinstance(net, EncoderDecoder) or not stages:
-        raise ValueError(f"data.cache=features: {type(net).__name__} has no encoder and decoder to part")
-    trained = [part for part in stages if not policy.head_only and policy.first_epoch(part) < NEVER]
-    if trained:
-        first = min(policy.first_epoch(part) for part in trained)
-        raise ValueError(
-            f"data.cache=features needs an encoder that never trains (freeze=encoder or head_only); with "
-            f"freeze={policy.name} {len(trained)} of its {len(stages)} stages train, from epoch {first} on"
-        )
-    kind = type(net.decoder)
-    if kind.segment is not Decoder.segment or kind.training_pairs is not Decoder.training_pairs:
-        raise ValueError(f"data.cache=features: decoder {kind.__name__} takes images apart itself; set data.cache=null")

@@ -47,6 +47,7 @@ from seglight.task import SegmentationTask
 from seglight.training.features import FeatureData
 from seglight.training.float8 import in_float8
 from seglight.training.resources import exhaustion_explained
+from seglight.training.shared_features import offered_to
 from seglight.training.trainer import build_trainer, quiet
 from seglight.training.validate import validate
 
@@ -173,11 +174,11 @@ def callbacks(run: Run, best: Best, data: Any) -> list[Any]:
 
 @contextmanager
 def kept_features(data: Any, task: SegmentationTask, run: Run) -> Iterator[Any]:
-    """With `data.cache=features` the data gives a frozen encoder's maps too, kept until the run ends."""
+    """With `data.cache=features` the data gives a frozen encoder's maps too, kept until the run ends, or its sweep."""
     if not (isinstance(data, SegmentationData) and data.features):
         yield data
         return
-    kept = FeatureData(data, task, run.path / "features")
+    kept = FeatureData(data, task, run.path / "features", offered_to(run))
     try:
         yield kept
     finally:

@@ -66,7 +66,8 @@ def test_each_image_is_encoded_once_a_view(tmp_path: Path, monkeypatch: pytest.M
     run = Encoder.run
 
     def counted(self: Any, x: torch.Tensor) -> Any:
-        seen.append(len(x))
+        if not x.is_meta:
+            seen.append(len(x))
         return run(self, x)
 
     monkeypatch.setattr(Encoder, "run", counted)
