@@ -102,12 +102,24 @@ class FeatureData(LightningDataModule):
         """The records that jobs of a sweep share, those that none has made yet added; None where they cannot be."""
         if self.sweep is None or self.data.features == "ram":
             return None
+        try:
+            return self.on_shelf(self.sweep, encode, title, dataset, keys)
+        except OSError as error:  # a disk that another job has filled
+            if rank_and_world()[1] > 1:
+                raise
+            log.warning("%s, not shared by this sweep: %s", said(title, dataset, keys), error)
+            return None
+
+    def on_shelf(
+        self, sweep: Sharing, encode: Encoding, title: str, dataset: Any, keys: dict[View, Key]
+    ) -> list[Record] | None:
+        """`of_sweep`; OSError where the folder cannot be written."""
         rank, world = rank_and_world()
         with ExitStack() as stack:
             mine = None
             if rank == 0:
-                name = feature_key(self.sweep.cfg, self.data, self.task, self.trainer, title == "train")
-                mine = stack.enter_context(opened(self.sweep.folder / name, wait=world == 1))
+                name = feature_key(sweep.cfg, self.data, self.task, self.trainer, title == "train")
+                mine = stack.enter_context(opened(sweep.folder / name, wait=world == 1))
             shelf: Shelf | None = of_first_rank(mine)
             if shelf is None or not shelf.has_images_of(dataset, keys):
                 return None

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from seglight.data.loader import Collate
 from seglight.data.sampler import Key
@@ -102,15 +103,19 @@ class Shelf:
     def write(self, rank: int, views: Sequence[View], records: Iterable[Record]) -> list[Entry]:
         """Writes this rank's records of a new piece, without the tensors that are there."""
 
-        def new() -> Iterator[tuple[str, list[object]]]:
+        def new() -> Iterator[tuple[str, list[Tensor | None]]]:
             for view, record in zip(views, records, strict=True):
                 _, there = self.entries.get(view, ("", [None] * len(record.tensors())))
                 yield record.name, [None if old else x for x, old in zip(record.tensors(), there, strict=True)]
 
         path = self.folder / f"{self.pieces}-{rank}.bin"
-        entries = write(path, new())  # type: ignore[arg-type]
-        with path.open("rb") as file:
-            os.fsync(file.fileno())  # before the piece counts
+        try:
+            entries = write(path, new())
+            with path.open("rb") as file:
+                os.fsync(file.fileno())  # before the piece counts
+        except BaseException:
+            path.unlink(missing_ok=True)  # the disk may be full
+            raise
         return entries
 
     def finish(self, views: Sequence[View], entries: Sequence[Entry]) -> None:

@@ -82,9 +82,13 @@ def assert_same(job: Run, alone: Run) -> None:
     assert rows[0] == rows[1]
 
 
-def ended(path: Path) -> Any:
-    """In the place of writing the file that makes a piece count."""
-    raise OSError(f"{path}: no more")
+def failing(error: Exception) -> Any:
+    """To put in the place of what writes the file that makes a piece count."""
+
+    def write(path: Path) -> None:
+        raise error
+
+    return write
 
 
 def test_a_map_is_made_once_in_a_sweep_and_its_jobs_are_the_runs_alone(
@@ -100,7 +104,7 @@ def test_a_map_is_made_once_in_a_sweep_and_its_jobs_are_the_runs_alone(
     jobs = [new(sweep / str(number), *chosen, "sweep=it") for number, chosen in enumerate(options)]
 
     with monkeypatch.context() as patched:
-        patched.setattr(shared_features, "written_whole", ended)
+        patched.setattr(shared_features, "written_whole", failing(RuntimeError("ended")))
         assert trained(jobs[0]) == "failed"
     with pytest.raises(SystemExit):
         SweepReport().on_multirun_end(config(sweep))
@@ -110,11 +114,14 @@ def test_a_map_is_made_once_in_a_sweep_and_its_jobs_are_the_runs_alone(
 
     counts = []
     for job in jobs:
+        if job is jobs[3]:
+            monkeypatch.setattr(shared_features, "written_whole", failing(OSError("the disk is full")))
         encoded.clear()
         assert trained(job) == "completed"
         counts.append(sum(encoded))
-    everything = VIEWS + LOOKED_AT
-    assert counts == [everything, everything, 0, everything]  # the second one's decoder reads finer maps too
+    everything = VIEWS + LOOKED_AT  # twice where they could not be kept for others
+    assert counts == [everything, everything, 0, 2 * everything]  # the second one's decoder reads finer maps too
+    assert "train, 2 images in 4 views, not shared by this sweep: the disk is full" in said(jobs[3])
     assert said(jobs[2]) == ["train, 2 images in 4 views, shared by this sweep", "val, 2 images, shared by this sweep"]
     for number in (1, 2):
         alone = new(tmp_path / f"alone{number}", *options[number])
