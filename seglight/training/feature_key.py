@@ -34,8 +34,8 @@ def feature_key(cfg: DictConfig, data: SegmentationData, task: Any, trainer: Any
         "data": {key: value for key, value in plain(cfg.data).items() if key not in NOT_IMAGES},
         "augment": plain(cfg.data).get("augment") if train else None,
         "computed": [
-            str(trainer.precision), str(task.memory_format), device_name(task.device), torch.get_num_threads(),
-            cfg.trainer.deterministic, cfg.trainer.benchmark,
+            str(trainer.precision), str(cfg.trainer.precision), cfg.trainer.deterministic, cfg.trainer.benchmark,
+            str(task.memory_format), device_name(task.device), torch.get_num_threads(),
         ],
         "versions": [git_commit(), *(version(name) for name in (*PACKAGES, "timm"))],
     }  # fmt: skip
