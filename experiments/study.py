@@ -3,7 +3,7 @@
 NAME is a folder beside this file: a README.md, and sweeps as Hydra configs. Every config with an entry in the README,
 `<!-- compare: TITLE = config, config -->`, is trained (jobs that are done are not repeated), the runs of the entry are
 compared, and the lines up to `<!-- end -->` are replaced by the verdict, the table and the picture.
-`key=value` goes to every run. The sweeps lie in multirun/NAME/CONFIG.
+`key=value` goes to sweeps that begin. The sweeps lie in multirun/NAME/CONFIG. A job that failed is named, and left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from seglight.results.comparison import compare
 
@@ -28,7 +27,7 @@ def trained(study: Path, config: str, more: list[str]) -> Path:
     command = ["-cd", str(study), "-cn", config, f"hydra.sweep.dir={folder}", *more]
     if any(folder.glob("*/config.yaml")):
         command = [f"resume_sweep={folder}"]
-    subprocess.run([sys.executable, "-m", "seglight.train", *command], check=True)
+    subprocess.run([sys.executable, "-m", "seglight.train", *command])
     return folder
 
 
@@ -54,16 +53,12 @@ def main() -> None:
     study, more = HERE / sys.argv[1], sys.argv[2:]
     page = study / "README.md"
     done: dict[str, Path] = {}
-
-    def entry(match: re.Match[str]) -> str:
+    for match in ENTRY.finditer(page.read_text()):
         configs = [config.strip() for config in match["configs"].split(",")]
         for config in configs:
             done[config] = done.get(config) or trained(study, config, more)
-        opening = match[0].splitlines()[0]
-        return f"{opening}\n{measured(study, match['title'], [done[c] for c in configs])}<!-- end -->"
-
-    text: Any = ENTRY.sub(entry, page.read_text())
-    page.write_text(text)
+        text = f"{match[0].splitlines()[0]}\n{measured(study, match['title'], [done[c] for c in configs])}<!-- end -->"
+        page.write_text(page.read_text().replace(match[0], text))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def resolve(cfg: DictConfig) -> DictConfig:
 def build_model(cfg: DictConfig) -> nn.Module:
     """The network that `cfg.net` describes: images [B, 3, H, W] uint8 RGB -> logits [B, K, H, W].
 
-    With `freeze=lora` its encoder has adapters.
+    With `freeze=lora` or `adapter` its encoder has adapters.
     """
     if not isinstance(cfg, DictConfig) or "net" not in cfg:
         raise TypeError('build_model takes a config from seglight.compose(...), such as compose("model=fcn8s")')

@@ -23,7 +23,7 @@ def verify(cfg: DictConfig) -> None:
     runs = find_runs([str(place) for place in places])
     picked = pick(runs, cfg.n, cfg.seed)
     for run in picked:
-        if changed := changed_data(run):
+        if changed := changed_data(run, cfg.trust):
             raise ValueError(
                 f"{run.path}: the files of data={run.cfg.data.name}, split {' and '.join(changed)}, are not those it "
                 "was trained on; nothing was trained"

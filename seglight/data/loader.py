@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from seglight.data.augmentation import AugmentationError
 from seglight.data.dataset import Sample
-from seglight.data.sampler import NOT_COUNTED, Batches, TrainingSampler, rank_and_world
+from seglight.data.sampler import NOT_COUNTED, Batches, EvaluationSampler, TrainingSampler, rank_and_world
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ class Loader(DataLoader[Any]):
         sampler, world, images = self.batches.sampler, rank_and_world()[1], 0
         if isinstance(sampler, TrainingSampler):
             sampler.start = images = self.resumed[1] if self.resumed[0] == sampler.epoch else 0
+        idle = isinstance(sampler, EvaluationSampler) and next(iter(sampler), (0, 0))[0] == NOT_COUNTED
         for size, batch in zip(self.batches.sizes(images), super().__iter__(), strict=True):
             images += size * world
             self.position = (getattr(sampler, "epoch", -1), images)
@@ -125,7 +126,9 @@ class Loader(DataLoader[Any]):
                         f"{len(skipped)} of {total} files could not be read, more than data.on_error=skip accepts "
                         f"(1%); the last: {failure}"
                     )
-            yield batch if len(batch["name"]) > 0 else self.stand_in()
+            if idle:  # a rank without an image of its own: nothing counts or shows the one that it gets
+                batch["name"] = []
+            yield batch if idle or len(batch["name"]) > 0 else self.stand_in()
 
     def stand_in(self) -> dict[str, Any]:
         """What an evaluation gets for a batch of skipped images, so that every rank keeps its number of batches.

@@ -79,6 +79,16 @@ def held_equal(cells: Sequence[Cell], changed: Sequence[str]) -> list[str]:
     return held
 
 
+def changed_along(cells: Sequence[Cell], effect: Effect) -> list[str]:
+    """The axes that differ within an effect's pairs although they are not its own: those that its axis decides."""
+    own = {name for axis in effect.contrast.axes for name in merged(cells).get(axis, [axis])}
+    pairs = effect.contrast.pairs
+    return [
+        axis for axis in cells[0].axes
+        if axis not in own and any(cells[pair[0]].axes[axis] != cells[pair[1]].axes[axis] for pair in pairs)
+    ]  # fmt: skip
+
+
 def level_pairs(cells: Sequence[Cell], axis: str) -> list[tuple[str, str]]:
     """Which levels are compared: from, to."""
     levels = list(dict.fromkeys(cell.axes[axis] for cell in cells))

@@ -35,7 +35,7 @@ def log_to_wandb(comparison: Comparison, folder: Path, settings: Mapping[str, An
         )
         run.summary.update({"verdict": "\n".join(comparison.verdict), "best": comparison.best})
         artifact = wandb.Artifact(f"compare-{run.id}", "comparison")
-        for name in ("compare.csv", "compare.json", "index.html"):
+        for name in ("compare.csv", "compare.json", "compare.png", "index.html"):
             artifact.add_file(str(folder / name))
         run.log_artifact(artifact)
         return str(run.name or run.id)

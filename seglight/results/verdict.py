@@ -10,7 +10,7 @@ import numpy as np
 
 from seglight.results.cells import shown
 from seglight.results.costs import COSTS
-from seglight.results.effects import Effect
+from seglight.results.effects import Effect, changed_along
 
 if TYPE_CHECKING:
     from seglight.results.comparison import Comparison
@@ -102,8 +102,11 @@ def losers(c: Comparison) -> list[str]:
     last = rest[-1]
     by = f"{points(last.difference)} ({interval(last.low, last.high)})"
     if len(rest) == 1:
-        return [f"{c.cells[last.winner].name} beats {c.cells[last.cell].name} by {by}."]
-    return [f"{len(rest)} more cells are clearly behind; the last, {c.cells[last.cell].name}, by {by}."]
+        beats = "beats" if c.estimate.seed_sd is not None else "scores more in these runs than"
+        return [f"{c.cells[last.winner].name} {beats} {c.cells[last.cell].name}, by {by}."]
+    verb = "are clearly behind" if c.estimate.seed_sd is not None else "score lower in these runs"
+    names = f"{c.cells[last.cell].name}, is behind {c.cells[last.winner].name}"
+    return [f"{len(rest)} more cells {verb}; the last, {names} by {by}."]
 
 
 def what_helps(c: Comparison) -> list[str]:
@@ -135,7 +138,10 @@ def effect_sentence(c: Comparison, effect: Effect) -> str:
     low, high = (effect.low, effect.high) if gains else (-effect.high, -effect.low)
     text = f"{shown(axis, after)} {'gains' if gains else 'costs'} {points(abs(effect.value))} ({interval(low, high)})"
     text += f" over {shown(axis, before)}" if gains else f" against {shown(axis, before)}"
-    text += " with all else equal"
+    if c.estimate.seed_sd is None:
+        text += " in these runs"
+    along = changed_along(c.cells, effect)
+    text += f" (which changes {listed(along)} too)" if along else " with all else equal"
     return f"{text}{': ' if found else ''}{', '.join(found)}."
 
 

@@ -30,10 +30,10 @@ def pick(runs: Sequence[Run], n: int, seed: int) -> list[Run]:
     return random.Random(seed).sample(done, min(n, len(done)))
 
 
-def changed_data(run: Run) -> list[str]:
+def changed_data(run: Run, trust: bool = False) -> list[str]:
     """The splits whose files are not those that the run was trained on; known before any training."""
     stored = run.summary.get("data_hash") or {}
-    now = fingerprints(build(run.cfg, "data")) if stored else {}
+    now = fingerprints(build(load_run(run.path, trust=trust).cfg, "data")) if stored else {}
     return [split for split, hashed in stored.items() if now.get(split) != hashed]
 
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 from torch import nn
 
+from seglight.adapters.base import base_of
 from seglight.callbacks.advice import Advice
 from seglight.callbacks.best import Best
 from seglight.callbacks.checkpoints import Checkpoints
@@ -42,7 +43,7 @@ from seglight.ranks.signals import Stopped
 from seglight.results.image_scores import scores_file
 from seglight.runs.base import base
 from seglight.runs.checkpoint import read_checkpoint
-from seglight.runs.run import Run, find_run
+from seglight.runs.run import Run, load_run
 from seglight.task import SegmentationTask
 from seglight.training.features import FeatureData
 from seglight.training.float8 import in_float8
@@ -63,7 +64,7 @@ def fit(run: Run) -> None:
         data = build(cfg, "data")
         net = build_net(run)
         task = build_task(cfg, data, net)
-        task.base = base(cfg, net)
+        task.base = base(cfg, net) if not last_checkpoint(run) else stored_base(run, net)
         prepare_task(task, data, cfg)
         best = Best()
         trainer = build_trainer(cfg, run, callbacks(run, best, data))
@@ -95,10 +96,15 @@ def last_checkpoint(run: Run) -> Path | None:
     return path if path.is_file() else None
 
 
+def stored_base(run: Run, net: nn.Module) -> dict[str, str] | None:
+    """What the last checkpoint leaves out: a run that goes on leaves out the same."""
+    return run.read_checkpoint("last").get("base") if base_of(net) else None
+
+
 def initialise(net: nn.Module, cfg: DictConfig) -> None:
     """Starts from another run's weights or a file of published ones (`init_from`, `init_source`)."""
     path = Path(cfg.init_from)
-    state = find_run(path).net.state_dict() if path.is_dir() else read_checkpoint(path)
+    state = load_run(path, trust=cfg.get("trust", False)).net.state_dict() if path.is_dir() else read_checkpoint(path)
     if cfg.get("init_source"):
         from seglight.models import published
 

@@ -13,7 +13,8 @@ import torch
 from lightning import LightningModule, Trainer
 from PIL import Image
 
-from seglight.data import workers
+from seglight.config import build, compose, resolve
+from seglight.data import loader, sampler, workers
 from seglight.data.shapes import Shapes
 from tests.data.conftest import labels, save_palette, write_voc
 
@@ -304,3 +305,15 @@ def test_skipping_refuses_more_than_one_percent(big_voc: Path, make_data: MakeDa
         (big_voc / "JPEGImages" / f"2012_val{number:03d}.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match=r"2 of 100 files could not be read, more than data\.on_error=skip accepts"):
         list(data.val_dataloader())
+
+
+def test_a_rank_without_an_image_of_its_own_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every rank gets a batch; an image that only stands in is counted and listed by no one."""
+    data = build(resolve(compose("data=shapes", "data.val_images=1", "data.num_workers=0")), "data")
+    data.setup("validate")
+    names = []
+    for rank in range(2):
+        for module in (sampler, loader):
+            monkeypatch.setattr(module, "rank_and_world", lambda rank=rank: (rank, 2))
+        names.append([batch["name"] for batch in data.val_dataloader()])
+    assert names == [[["val_0000"]], [[]]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seglight.results.comparison import Comparison, compare
@@ -43,6 +45,32 @@ def test_a_clear_winner_with_seeds_is_named_with_by_how_much_and_where(scored_ru
     )
 
 
+def test_an_effect_names_what_changes_with_its_axis(scored_run: Scored, tmp_path: Path) -> None:
+    """freeze=probe picks its decoder: what it costs is not what freezing costs."""
+    for seed in range(2):
+        for freeze, decoder, skill in (("none", "fcn", 0.8), ("encoder", "fcn", 0.78), ("probe", "linear", 0.6)):
+            scored_run(f"{freeze}-{seed}", skill, seed, freeze=freeze, decoder=decoder)
+    sentence = next(line for line in compared(tmp_path).verdict if line.startswith("freeze=probe costs"))
+    assert "against freeze=none (which changes decoder too)" in sentence
+
+
+def test_a_class_that_one_run_lacks_has_no_spread_between_seeds(scored_run: Scored, tmp_path: Path) -> None:
+    for seed in range(2):
+        for skips in ("none", "add8"):
+            path = scored_run(f"{skips}-{seed}", 0.7, seed, skips=skips) / "scores" / "shapes_val.npz"
+            with np.load(path) as file:
+                counts = dict(file)
+            for what in ("gt", "tp", "pred"):  # no pixel of disc, but where seed 1 of add8 invents one
+                counts[what][:, 1] = 0
+            counts["pred"][0, 1] = int((skips, seed) == ("add8", 1))
+            np.savez_compressed(path, **counts)
+    name = np.load(path)["classes"][1]
+    found = compared(tmp_path, score=f"iou/{name}")
+    found.write(tmp_path / "page")
+    cells = json.loads((tmp_path / "page" / "compare.json").read_text())["cells"]
+    assert [cell["seed_sd"] for cell in cells] == [None, None]
+
+
 def test_one_seed_a_cell_names_no_winner_beyond_the_trained_networks(scored_run: Scored, tmp_path: Path) -> None:
     scored_run("a", 0.6, skips="none")
     scored_run("b", 0.7, skips="add8")
@@ -71,7 +99,7 @@ def test_cells_as_good_as_each_other_cannot_be_told_apart(scored_run: Scored, tm
     assert "cannot be told apart (2 of 3 cells)" in first
     low, high = numbers(first)[-2:]
     assert low < 0 < high
-    assert any("beats skips=add16 by" in sentence for sentence in found.verdict)
+    assert any("beats skips=add16, by" in sentence for sentence in found.verdict)
     assert any("skips=none is the cheapest: 5.0 M parameters, against up to 9.0 M" in s for s in found.verdict)
     assert len(found.best) == 4
 

@@ -23,6 +23,8 @@ from seglight.runs.checkpoint import read_checkpoint
 from seglight.runs.credentials import refuse_secrets, refuse_typed_secrets
 from seglight.runs.run import Run
 from seglight.runs.trust import known_targets
+from seglight.sweeps.verification import changed_data
+from seglight.training.fit import initialise
 from tests.conftest import QUICK, Command, Composed
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # of W&B's length, made up
@@ -164,6 +166,17 @@ def test_commands_run_nothing_that_a_foreign_config_names(
     if name == "train":
         command(name, f"{argument}={run}", "trust=true")
         assert marker.is_dir()  # it would have been run
+
+
+def test_weights_and_data_of_a_foreign_run_build_nothing_that_its_config_names(run: Path) -> None:
+    """init_from=RUN builds the run's network, verify its data set, to see whether that is the same."""
+    with_change(run, "net._target_", "shutil.copyfile")
+    cfg = seglight.compose(*QUICK, f"init_from={run}")
+    with pytest.raises(ValueError, match=r"shutil\.copyfile does not appear in seglight's configs"):
+        initialise(torch.nn.Identity(), cfg)
+    Run(run).update_summary(data_hash={"val": "0"})
+    with pytest.raises(ValueError, match=r"shutil\.copyfile does not appear in seglight's configs"):
+        changed_data(Run(run))
 
 
 def test_what_seglight_writes_itself_needs_no_trust(run: Path) -> None:
