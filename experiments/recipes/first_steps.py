@@ -3,7 +3,7 @@
 Writes first_steps.md. Each recipe trains three steps on one process, from random weights, on the images that are in
 SEGLIGHT_DATA. Its rates are compared with the formula of its schedule; its first loss with that of a network that finds
 every class equally likely: ln K for each labelled pixel, summed, averaged or weighted as the recipe says. FCN's score
-layers begin at 0, so there the two must be equal; other networks begin near it.
+layers begin at 0, so there the two must be equal; other networks begin above it.
 """
 
 from __future__ import annotations

@@ -139,10 +139,13 @@ def costs_of(encoder: str, size: tuple[int, int]) -> tuple[dict[Cell, str], dict
     """What each network over an encoder costs, a published one with its name; and why there is none for the others."""
     found, refused = {}, {}
     for cell, network in cells(encoder):
-        if isinstance(network, EncoderDecoder):
-            found[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
-        else:
+        if isinstance(network, ValueError):
             refused[cell] = re.sub(r"encoder=[\w./-]*\w", "the encoder", str(network))
+            continue
+        try:
+            found[cell] = cost(network, size) + (f" **{PAPERS[key]}**" if (key := astuple(cell)) in PAPERS else "")
+        except RuntimeError as error:  # torch's, of a map without a cell
+            refused[cell] = f"{size[0]} x {size[1]} pixels are too few: {str(error).splitlines()[0]}"
     return found, refused
 
 
