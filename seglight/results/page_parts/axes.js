@@ -56,7 +56,7 @@ function effects() {
     marker: { size: 11, color: top.map((effect) => (!effect.clear ? "#b9c2cc" : effect.value > 0 ? "#1f4e8c" : "#c65d1a")) },
     text: top.map((effect) => `${esc(effect.title)}<br>${points(effect.value)} (${points(effect.low)} to ${points(effect.high)}), ${effect.pairs} pairs`), hovertemplate: "%{text}<extra></extra>",
   }], { height: rowHeight(top.length) + 20, xaxis: { title: { text: `points of ${esc(scoreName)}` }, zeroline: true, zerolinewidth: 2 }, yaxis: { autorange: "reversed" } });
-  $("effects-note").textContent = "Means over all pairs of cells that differ in this alone. The intervals hold together at 95 %" +
+  $("effects-note").textContent = "Means over all pairs of cells that differ in this alone, and in what it decides (freeze=probe picks a decoder). The intervals hold together at 95 %" +
     (data.intervals_cover === "images" ? ", for the images alone." : ".") + " Grey: cannot be told from 0." + (found.length > 40 ? ` The 40 largest of ${found.length}.` : "");
   $("interactions").replaceChildren(...data.interactions.slice(0, 6).map((one) => el("li", {},
     `${one.axes[0]} ${one.levels[0].join(" \u2192 ")} brings ${points(Math.abs(one.value))} ${one.value > 0 ? "more" : "less"} with ${one.axes[1]}=${one.levels[1][1]} than with ${one.axes[1]}=${one.levels[1][0]} (${points(one.low)} to ${points(one.high)}).`)));
