@@ -26,6 +26,8 @@ def fetch(cfg: DictConfig) -> Path:
     root = Path(cfg.root).expanduser()
     refuse_impossible("root", root)
     data = data_under(root, cfg)
+    if "value_range" in cfg.data:
+        data.settled()  # how many bands the images have, which values
     source = getattr(data, "source", None)
     where, wrote = Path(data.root or root), False
     if is_there(data):
@@ -38,7 +40,7 @@ def fetch(cfg: DictConfig) -> Path:
         data.prepare()  # the layout is what it should be
         wrote = True
     if cfg.format == "litdata":
-        from seglight.data.streaming import write_chunks
+        from seglight.data.chunks import write_chunks
 
         where, wrote = made("chunks", Path(cfg.chunks)), True
         asked = [cfg.splits] if isinstance(cfg.splits, str) else cfg.splits

@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 import seglight
+from seglight.data.pixels import settings_of
 from seglight.deploy.about import About, colour
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def facts(run: Run, output: str, precision: str) -> About:
         palette=[colour(c) for c in run.palette],
         bands=encoder.normalize.channels if encoder is not None else 3,
         value_range=settings.get("value_range"),
+        nodata=settings_of(run.pixels).get("nodata"),
         output=output,
         precision=precision,
         name=f"{run.cfg.get('model_name', 'network')} on {run.cfg.data.name}",

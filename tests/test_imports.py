@@ -50,7 +50,7 @@ ALLOWED = {
         "training values"
     ),
     "tables": "config deploy mistakes models",
-    "run_facts": "deploy models runs",
+    "run_facts": "data deploy models runs",
     "int8_cost": "deploy metrics",
     "run_options": "cli overrides runs",
     "speed": "deploy errors peak_memory runs",

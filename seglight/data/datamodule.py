@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -274,6 +274,12 @@ class SegmentationData(LightningDataModule):
     def settled(self) -> dict[str, Any]:
         """Keys whose values the images themselves say, to be kept in a run's config."""
         return {}
+
+    def no_data(self, split: str) -> Callable[[str], NDArray[np.bool_] | None]:
+        """By the name of an evaluated image (or window): where it has no data [H, W], None where it has everywhere."""
+        pairs, reader = self.cut(self.listed(split), self.reader(split), scored=True)
+        places, invalid = {pair.name: pair for pair in pairs}, getattr(reader, "invalid", lambda _: None)
+        return lambda name: invalid(places[name])
 
     def instances(self, pair: Pair, mask: NDArray[np.uint8]) -> NDArray[np.int32]:
         """The true objects of an image whose class mask is `mask`: [H, W], 0 none, -1 ignored, else its number."""

@@ -43,11 +43,19 @@ class Pixels:
     channels: int = 3
     rgb: tuple[int, ...] | None = None
 
+    @property
+    def ordinary(self) -> bool:
+        """Whether images are RGB that no key changes."""
+        return self.bands is None and self.value_range is None and self.nodata is None and self.channels == 3
+
+    def all_data(self, path: Path) -> bool:
+        """Whether a file's name and start say that it has data everywhere."""
+        return self.ordinary and path.suffix.lower() not in (*RASTERS, ".npy", ".npz") and not is_tiff(path)
+
     def read(self, path: Path, frame: int = 0) -> tuple[Image, NDArray[np.bool_] | None]:
         """An image [H, W, C] from 0 to 255, and where it has no data [H, W]. ValueError names a file that is wrong."""
         turn = self.exif == "apply"
-        ordinary = self.bands is None and self.value_range is None and self.nodata is None and self.channels == 3
-        if ordinary and path.suffix.lower() not in (*RASTERS, ".npy", ".npz") and not is_tiff(path):
+        if self.all_data(path):
             return read_image(path, frame, turn), None
         return self.image(read_stored(path, frame, self.axes, turn), path)
 
@@ -155,6 +163,21 @@ def pixels_of(settings: Mapping[str, Any]) -> Pixels:
     exif = one_of("data.exif", given["exif"] or "apply", ("apply", "ignore"))
     limits = None if percentiles(given["value_range"]) else value_range(given["value_range"])
     return Pixels(bands, limits, nodata, given["axes"], exif, channels, rgb)
+
+
+def settings_of(pixels: Pixels) -> dict[str, Any]:
+    """The other way round, as JSON and YAML hold them: the keys that are not as usual."""
+    usual, found = Pixels(), {}
+    for key in SETTINGS:
+        value = getattr(pixels, key)
+        if value != getattr(usual, key):
+            found[key] = list(value) if isinstance(value, tuple) else value
+    if "nodata" in found and np.isnan(found["nodata"]):
+        found["nodata"] = "nan"
+    if "value_range" in found:
+        pairs = [list(pair) for pair in found["value_range"]]
+        found["value_range"] = pairs if len(pairs) > 1 else pairs[0]
+    return found
 
 
 def numbers(key: str, value: Any) -> tuple[int, ...] | None:

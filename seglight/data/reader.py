@@ -45,12 +45,17 @@ class FileReader:
 
     def __call__(self, pair: Pair) -> tuple[Image, NDArray[np.uint8]]:
         image, invalid = self.image(pair)
-        if pair.mask is None:
-            return image, np.full(image.shape[:2], IGNORE_INDEX, np.uint8)
-        mask = self.mask(pair)
-        if mask.shape != image.shape[:2]:
-            raise size_mismatch(pair, (image.shape[0], image.shape[1]), (mask.shape[0], mask.shape[1]))
+        mask = self.labels_of(pair, image.shape[:2])
         return image, mask if invalid is None else np.where(invalid, np.uint8(IGNORE_INDEX), mask)
+
+    def labels_of(self, pair: Pair, size: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The mask of an image of this size (H, W), 255 all over where there is none."""
+        if pair.mask is None:
+            return np.full(size, IGNORE_INDEX, np.uint8)
+        mask = self.mask(pair)
+        if mask.shape != size:
+            raise size_mismatch(pair, (size[0], size[1]), (mask.shape[0], mask.shape[1]))
+        return mask
 
     def image(self, pair: Pair) -> tuple[Image, NDArray[np.bool_] | None]:
         """The image, and where it has no data [H, W]."""
@@ -59,6 +64,10 @@ class FileReader:
             if self.pixels is None
             else self.pixels.read(pair.image, pair.frame)
         )
+
+    def invalid(self, pair: Pair) -> NDArray[np.bool_] | None:
+        """Where the image has no data [H, W]; not read where its file's name and start say that it has."""
+        return None if self.pixels is None or self.pixels.all_data(pair.image) else self.image(pair)[1]
 
     def image_part(self, pair: Pair, window: Window) -> tuple[Image, NDArray[np.bool_] | None] | None:
         """`image` within a window; None where that takes reading all of the file."""

@@ -156,6 +156,14 @@ class TileReader:
         image, invalid = self.once("image", reader.image, pair)
         return window.of_image(image), None if invalid is None else window.of_image(invalid)
 
+    def invalid(self, pair: Pair) -> NDArray[np.bool_] | None:
+        """Where the image's window has no data [H, W]."""
+        reader: Any = self.reader
+        if not hasattr(reader, "pixels") or reader.pixels is None or reader.pixels.all_data(pair.image):
+            return None
+        assert pair.window is not None
+        return self.image(pair, pair.window)[1]
+
     def labels(self, pair: Pair, window: Window) -> NDArray[np.uint8]:
         """The mask's window."""
         if pair.mask is None:

@@ -15,15 +15,16 @@ class About:
     """The metadata of an export, kept as JSON inside the file.
 
     bands: channels of an image. value_range: the stored values [low, high] that 0 and 255 stand for, where images are
-    deeper than 8 bits. output: `logits` [B, K, H, W] float32 or `classes` [B, H, W] uint8. precision: float32 or int8.
-    scores: of the run's best epoch, and of the int8 file. config: the run's, as YAML. differences: by size, the
-    largest difference from PyTorch's logits.
+    deeper than 8 bits. nodata: the stored value that is none, or "nan". output: `logits` [B, K, H, W] float32 or
+    `classes` [B, H, W] uint8. precision: float32 or int8. scores: of the run's best epoch, and of the int8 file.
+    config: the run's, as YAML. differences: by size, the largest difference from PyTorch's logits.
     """
 
     classes: list[str]
     palette: list[tuple[int, int, int]]
     bands: int = 3
     value_range: list[Any] | None = None
+    nodata: float | str | None = None
     output: str = "logits"
     precision: str = "float32"
     name: str = ""

@@ -15,6 +15,8 @@ def card(about: About, file: Path, size: int, costs: Sequence[tuple[str, str]], 
     version = about.versions.get("seglight", "")
     shape = "logits float32 [B, K, H, W]" if about.output == "logits" else "class indices uint8 [B, H, W]"
     kind = "uint8" if about.value_range is None else f"float32 from 0 to 255 ({about.value_range} in the files)"
+    if about.nodata is not None:
+        kind += f", 0 where every band is {about.nodata} (no data; `predict` gives 255 there)"
     parts = [
         f"""---
 license: {licence or "unknown"}

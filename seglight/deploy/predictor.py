@@ -48,10 +48,12 @@ class Predictor:
     def predict(self, image: Any, probabilities: bool = True) -> Prediction:
         """The classes of an image: a path, Pillow's image, or an array [H, W, C] or [C, H, W].
 
+        Pixels without data are 255 in the mask (docs/own_images.md).
+
         probabilities: keep them too, K numbers a pixel; a file that gives classes alone (output=classes) has none.
         """
         probabilities = probabilities and self.about.output == "logits"
-        pixels = pixels_of(image, self.about.bands, self.about.value_range)
+        pixels, invalid = pixels_of(image, self.about.bands, self.about.value_range, self.about.nodata)
         height, width = pixels.shape[:2]
         mask = np.empty((height, width), np.uint8)
         kept = np.empty((len(self.classes), height, width), np.float32) if probabilities else None
@@ -60,7 +62,7 @@ class Predictor:
             mask[target] = values if self.about.output == "classes" else values.argmax(0)
             if kept is not None:
                 kept[(slice(None), *target)] = softmax(values)
-        return Prediction(mask, shown(pixels), self.classes, self.palette, kept)
+        return Prediction(mask, shown(pixels), self.classes, self.palette, kept).without(invalid)
 
     def run(self, pixels: Pixels) -> NDArray[Any]:
         """What the file gives for one image [H, W, C]: logits [K, H, W] or classes [H, W]."""

@@ -62,6 +62,7 @@ def score(cfg: DictConfig) -> None:
     width = runs[0].cfg.get("boundary_width") if cfg.boundary_width is None else cfg.boundary_width
     counted = CountImages(places.scores if labelled else None, data, None, width)
     boundaries, throughput, tiles = Boundaries(), Throughput(), getattr(data, "tiles", None)
+    no_data = data.no_data(data.split) if cfg.save_predictions and hasattr(data, "no_data") else None
     objects = None if numbering is None else CountObjects(data, numbering)
     quiet()
     trainer = build_trainer(
@@ -74,7 +75,7 @@ def score(cfg: DictConfig) -> None:
             *([objects] if objects else []),
             *([WorstImages(places.folder / "worst", data, counted, cfg.worst)] if cfg.worst and labelled else []),
             *(
-                [SavePredictions(places.folder / "predictions", data.save_prediction, tiles)]
+                [SavePredictions(places.folder / "predictions", data.save_prediction, tiles, no_data)]
                 if cfg.save_predictions
                 else []
             ),

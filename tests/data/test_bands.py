@@ -13,15 +13,18 @@ import tifffile
 import torch
 from PIL import Image
 
-from seglight import compose, load_run
+from seglight import Predictor, compose, load_run
 from seglight.check import check
 from seglight.data.pixels import pixels_of
+from seglight.deploy import tracing
+from seglight.evaluation.scoring import score
+from seglight.run_facts import facts
 from seglight.runs.run import Run
 from seglight.sources.images import predictions
 from seglight.sources.listing import Item
 from seglight.sources.network import Network
 from seglight.training.job import train_run
-from tests.conftest import new_run
+from tests.conftest import Composed, new_run
 
 MakeData = Callable[..., Any]
 RANDOM = np.random.default_rng(0)
@@ -202,16 +205,33 @@ def test_it_predicts_files_and_arrays_alike(trained: Run) -> None:
     assert of_file.image[..., 0].max() == 255  # band 6 is shown as red
 
 
-def test_what_has_no_data_has_no_class(trained: Run) -> None:
+def test_what_has_no_data_has_no_class(trained: Run, tmp_path: Path) -> None:
     run = load_run(trained.path)
     run.cfg.data.nodata = 0
     values = np.full((48, 48, 6), 1000, np.uint16)
     values[:10, :20] = 0
     assert ((run.predict(values).mask == 255) == (values[..., 0] == 0)).all()
-    path = trained.path.parent / "nodata.tif"
+    path = tmp_path / "nodata.tif"
     store(path, values, "pages")
     found = list(predictions([Item(path, "nodata")], Network(run, "cpu"), 2, lambda *_: None))
     assert ((found[0][1].mask == 255) == (values[..., 0] == 0)).all()
+    about = facts(run, "logits", "float32")
+    tracing.write_torch(tracing.trace(run.net, about), tmp_path / "net.pt", about)
+    exported = Predictor(tmp_path / "net.pt", threads=1)
+    for image in (values, np.full((30, 20, 6), 1008, np.uint16), np.zeros((4, 5, 6), np.uint16)):
+        np.testing.assert_array_equal(exported.predict(image).mask, run.predict(image).mask)
+
+
+@pytest.mark.parametrize("tile", [(), ("data.tile=32", "data.tile_overlap=8")])
+def test_saved_predictions_are_255_where_there_is_no_data(
+    tile: tuple[str, ...], trained: Run, composed: Composed, tmp_path: Path
+) -> None:
+    keys = ("save_predictions=true", "worst=0", "data.nodata=1000")
+    score(composed(f"run={trained.path}", f"out={tmp_path}", *keys, *tile))
+    for path in (files := list((tmp_path / "predictions").glob("*.png"))):
+        stored = tifffile.imread(trained.path.parent / "data/images" / f"{path.stem}.tif", key=range(6))
+        np.testing.assert_array_equal(np.asarray(Image.open(path)) == 255, (stored == 1000).all(0))
+    assert len(files) == 1
 
 
 def test_eight_bit_runs_are_as_they_were(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ OWN_KEYS = {
     "shapes": COMMON
     | {"size", "train_images", "val_images", "test_images", "images_seed", "cache"}
     | {"fraction", "folds", "fold", "split_seed"},
-    "streaming": COMMON | {"chunks"},
+    "streaming": COMMON
+    | {"chunks", "bands", "channels", "value_range", "nodata", "rgb"}
+    | {"fraction", "folds", "fold", "tile"},
     "voc": OF_FILES | {"year"},
     "voc_fcn": OF_FILES | {"sbd_root"},
     "voc_sbd": OF_FILES | {"sbd_root", "masks"},

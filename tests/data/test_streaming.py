@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 from seglight import compose
-from seglight.data.streaming import write_chunks
+from seglight.data.chunked_dataset import WINDOW, WindowSampler
 from seglight.fetch import fetch
 from tests.data.conftest import labels, write_voc
 
@@ -55,20 +56,78 @@ def test_chunks_hold_the_data_set(chunks: tuple[Path, Path], make_data: MakeData
 
 
 def test_what_chunks_cannot_do_is_refused(chunks: tuple[Path, Path], make_data: MakeData, tmp_path: Path) -> None:
-    for key in ("+data.fraction=0.5", "+data.folds=3"):
-        with pytest.raises(ValueError, match="chunks are read whole; fetch format=litdata"):
+    for key in ("data.fraction=0.5", "data.folds=3", "+data.stratify=true"):
+        with pytest.raises(ValueError, match=rf"{key.strip('+')}: data=streaming reads every image.*seglight\.fetch"):
             make_data(*options(chunks[1]), key)
-    with pytest.raises(ValueError, match="data=streaming reads no files that could be cut"):
-        make_data(*options(chunks[1]), "+data.tile=64")
+    with pytest.raises(ValueError, match=r"data\.tile=64: data=streaming reads whole images"):
+        make_data(*options(chunks[1]), "data.tile=64")
+    with pytest.raises(ValueError, match=r"data\.tile=16: chunks hold whole images"):
+        fetch(compose("data=voc", f"root={chunks[0]}", "format=litdata", "data.tile=16", f"chunks={tmp_path}",
+                      config_name="fetch"))  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of five bands of 12 bits, of which a file says that 7 is no data, and chunks of four of its bands."""
+    pytest.importorskip("litdata")
+    root = tmp_path_factory.mktemp("deep")
     for folder in ("images", "masks"):
-        (tmp_path / folder).mkdir()
-        for number in range(2):
-            values = np.full((8, 9), 3000 if folder == "images" else number, np.uint16)
-            Image.fromarray(values).save(tmp_path / folder / f"{number}.png")
-    (tmp_path / "classes.yaml").write_text("classes: [a, b]")
-    deep = make_data("data=folder", f"data.root={tmp_path}", "data.num_classes=2")
-    with pytest.raises(ValueError, match=r"images/.\.png: chunks hold RGB images of 8 bits"):
-        write_chunks(deep, ["train"], tmp_path / "chunks")
+        (root / folder).mkdir()
+    for number in range(6):
+        random = np.random.default_rng(number)
+        values = random.integers(100, 4096, (5, 40, 48), np.uint16)
+        values[:, :10, number : number + 8] = 7
+        tag = [(42113, "s", 0, "7", True)] if number % 2 else []
+        path = root / "images" / f"{number}.tif"
+        tifffile.imwrite(path, values, photometric="minisblack", planarconfig="separate", extratags=tag)
+        Image.fromarray(random.integers(0, 2, (40, 48), np.uint8)).save(root / "masks" / f"{number}.png")
+    (root / "classes.yaml").write_text("classes: [a, b]")
+    fetch(compose(*of_deep(root), "data.value_range=p1-99", "format=litdata", f"chunks={root}/chunks",
+                  config_name="fetch"))  # fmt: skip
+    return root, root / "chunks"
+
+
+def of_deep(root: Path) -> tuple[str, ...]:
+    return "data=folder", f"data.root={root}", "data.num_classes=2", "data.bands=[5,3,2,1]"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [],
+        ["data.bands=[3,1]", "data.channels=2", "data.value_range=[0,4095]"],
+        ["data.nodata=200", "data.value_range=[0,4095]"],
+    ],
+)
+def test_deep_images_are_the_same_batches_as_their_files(
+    changed: list[str], deep: tuple[Path, Path], make_data: MakeData
+) -> None:
+    files = make_data(*of_deep(deep[0]), "data.value_range=p1-99", *changed)
+    files.settled()
+    streamed = make_data("data=streaming", f"data.chunks={deep[1]}", "data.num_classes=2", *changed)
+    for split in ("train", "val"):
+        for one, other in zip(streamed.eval_dataloader(split), files.eval_dataloader(split), strict=True):
+            assert one["name"] == other["name"]
+            assert one["image"].dtype == torch.float32
+            assert torch.equal(one["image"], other["image"])
+            assert torch.equal(one["mask"], other["mask"])
+            lacks, of_files = streamed.no_data(split)(one["name"][0]), files.no_data(split)(one["name"][0])
+            assert (lacks is None) == (of_files is None) == ("data.nodata=200" in changed or one["name"][0] in "024")
+            assert lacks is None or (lacks == of_files).all()
+    assert streamed.train_dataloader().dataset[0].image.shape[2] == len(streamed.pixels.bands)
+    found = streamed.settled()
+    if not changed:
+        assert (found["bands"], found["channels"], len(found["value_range"])) == ([5, 3, 2, 1], 4, 4)
+
+
+def test_what_chunks_of_bands_lack_is_said(deep: tuple[Path, Path], make_data: MakeData) -> None:
+    for key, says in {
+        "data.bands=[4]": r"data\.bands=\[4\]: the chunks hold the bands 5, 3, 2, 1",
+        "data.value_range=p1-99": "data=streaming does not look for percentiles; give it to",
+    }.items():
+        with pytest.raises(ValueError, match=says):
+            make_data("data=streaming", f"data.chunks={deep[1]}", "data.num_classes=2", key)
 
 
 def test_any_number_of_workers_sees_the_same(chunks: tuple[Path, Path], make_data: MakeData) -> None:
@@ -145,8 +204,6 @@ def test_without_litdata_the_error_says_what_to_install(
 
 
 def test_samples_are_shuffled_within_windows_of_chunks() -> None:
-    from seglight.data.streaming import WINDOW, WindowSampler
-
     lengths = [10] * (2 * WINDOW)
     order = [index for _, index in WindowSampler(lengths, seed=0)]
     assert sorted(order) == list(range(sum(lengths)))

@@ -110,8 +110,14 @@ def test_twelve_bits_in_files_are_read_as_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "grey.npy", stored)
     assert (predictor.predict(tmp_path / "grey.npy").mask == expected).all()
     Image.fromarray(picture(24, 40)).save(tmp_path / "rgb.png")
-    with pytest.raises(ValueError, match="8 bits, where the network takes values to 4,095, give its array"):
+    with pytest.raises(
+        ValueError,
+        match=r"rgb\.png: Pillow reads this file with 8 bits, where .* to 4,095: give its array .* as stored",
+    ):
         predictor.predict(tmp_path / "rgb.png")
+    tag = {42113: "7"}  # GDAL's no-data value
+    Image.fromarray(np.where(stored < 400, np.uint16(7), stored)).save(tmp_path / "tag.tif", tiffinfo=tag)
+    assert ((predictor.predict(tmp_path / "tag.tif").mask == 255) == (stored < 400)).all()
 
 
 @pytest.mark.parametrize(
