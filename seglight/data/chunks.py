@@ -106,9 +106,11 @@ def decode_png(content: bytes) -> NDArray[np.uint8]:
 
 def pack(stored: Stored) -> bytes:
     """An archive (.npz) of an image's values as they are, and of what its file says of them."""
-    said = {} if stored.nodata is None else {"nodata": np.float64(stored.nodata)}
+    parts: dict[str, Any] = {"values": stored.values, "alpha": np.array(stored.alpha, np.int64)}
+    if stored.nodata is not None:
+        parts["nodata"] = np.float64(stored.nodata)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, values=stored.values, alpha=np.array(stored.alpha, np.int64), **said)
+    np.savez_compressed(buffer, **parts)
     return buffer.getvalue()
 
 
