@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from seglight.background import BACKGROUND, background_of, is_background
 from seglight.cli import made, run_command
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALL = "all"  # the list of a source that is no split
-BACKGROUND = "background"
 
 
 def convert(cfg: DictConfig) -> Path:
@@ -103,15 +103,13 @@ def class_names(given: Any, found: Sequence[str], images: Sequence[Annotated], i
     else:
         names = [str(name) for name in given]
     for outline in (outline for one in images for outline in one.outlines):
-        if outline.label is not None and outline.label not in names:
+        if outline.label is None or outline.label in names:
+            continue
+        if not (is_background(outline.label) and (ignores or background_of(names) is not None)):
             raise ValueError(f"{outline.where}: the class {outline.label}; classes has {shortened(names)}")
     if len(names) > 254 or len(set(names)) < len(names) or not names:
         raise ValueError(f"{len(names)} classes ({shortened(names)}); 1 to 254 of different names are needed")
     return names
-
-
-def is_background(name: str) -> bool:
-    return name.strip("_ ").lower() == BACKGROUND
 
 
 def refuse_doubles(images: Sequence[Annotated]) -> None:
@@ -134,12 +132,16 @@ def write(
     from seglight.data.workers import own_cores
     from seglight.ignore import IGNORE_INDEX
 
-    palette = voc_colours(len(classes))
-    indices = {name: index for index, name in enumerate(classes)}
+    palette, background = voc_colours(len(classes)), background_of(classes)
+    unlabelled = IGNORE_INDEX if ignores else background or 0
+    labels = {outline.label for images in splits.values() for one in images for outline in one.outlines}
+    written = [label for label in labels if label is not None and is_background(label)]
+    indices = dict.fromkeys(written, unlabelled if background is None else background)
+    indices |= {name: index for index, name in enumerate(classes)}
 
     def one(image: Annotated) -> None:
         bring(image, folder / "images" / f"{image.name}{image.suffix}", link)
-        mask = painted(image, indices, IGNORE_INDEX if ignores else 0)
+        mask = painted(image, indices, unlabelled)
         palette_image(mask, palette).save(prediction_file(folder / "masks", image.name))
 
     folder.mkdir()
@@ -147,7 +149,7 @@ def write(
     with progress_bar("masks", total) as advance, ThreadPoolExecutor(own_cores()) as pool:
         for _ in pool.map(one, (image for split in splits.values() for image in split)):
             advance()
-    rows = [{"name": name, "id": index, "colour": list(palette[index])} for name, index in indices.items()]
+    rows = [{"name": name, "id": index, "colour": list(palette[index])} for index, name in enumerate(classes)]
     (folder / "classes.yaml").write_text(yaml.safe_dump({"classes": rows}, sort_keys=False, default_flow_style=None))
     for split, images in splits.items():
         (folder / f"{split}.txt").write_text("".join(f"images/{one.name}{one.suffix}\n" for one in images))

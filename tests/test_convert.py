@@ -162,6 +162,19 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (lambda c: [row.pop("segmentation") for row in c["annotations"]], "boxes do not say which pixels"),
         (lambda c: c.pop("categories"), "no list of categories"),
         (lambda c: c["images"][1].update(file_name="photos/7.png"), "the same name as"),
+        (
+            lambda c: c["annotations"][1].update(segmentation=[[0, 0, 1e8, 0, 1e8, 1e8]]),
+            r"annotation 2 of image 7: .*a point at 1e\+08, and the image has 30 x 24 pixels",
+        ),
+        (lambda c: c["images"][1].update(file_name=""), "image 8: its file_name is '', which names no file"),
+        (lambda c: c["images"][1].update(file_name="."), "image 8: its file_name is '.', which names no file"),
+        (lambda c: c["images"][1].update(file_name=8), "image 8: its file_name is 8, which names no file"),
+        (lambda c: c["images"][1].update(height=None), "image 8: its size is 30 x None; whole numbers from 1"),
+        (lambda c: c["images"][1].update(width=float("inf")), "image 8: its size is inf x 24; whole numbers from 1"),
+        (lambda c: c["images"][1].update(id=[8]), r"images: the id \[8\]; a number or a text is needed"),
+        (lambda c: c["categories"][1].update(id=None), "categories: the id None; a number or a text is needed"),
+        (lambda c: c["annotations"][1].update(image_id={}), "annotations: the image_id {}; a number or a text"),
+        (lambda c: c["annotations"][1].update(category_id=[]), r"annotation 2 of image 7: its category is \[\]"),
     ],
 )
 def test_what_cannot_be_converted_leaves_nothing(tmp_path: Path, change: Any, says: str) -> None:
@@ -171,6 +184,49 @@ def test_what_cannot_be_converted_leaves_nothing(tmp_path: Path, change: Any, sa
     with pytest.raises((ValueError, FileNotFoundError), match=says):
         converted(f"source={tmp_path}/annotations.json", "format=coco", f"out={tmp_path}/out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations.json", "photos"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"imagePath": ""}, "its imagePath is '', which names no file"),
+        ({"imagePath": 5}, "its imagePath is 5, which names no file"),
+        ({"imageHeight": [24]}, r"its size is 30 x \[24\]; whole numbers from 1"),
+        ({"shapes": 3}, "its shapes are no list"),
+        ({"imagePath": "not_there.png", "imageData": 7}, "imageData cannot be read"),
+    ],
+)
+def test_strange_files_of_labelme_are_named(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    save(tmp_path / "a.png")
+    content = {"imagePath": "a.png", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": []}
+    (tmp_path / "a.json").write_text(json.dumps(content | change))
+    with pytest.raises(ValueError, match=rf"a\.json: {says}"):
+        converted(f"source={tmp_path}/a.json", "format=labelme", f"out={tmp_path}/out")
+
+
+@pytest.mark.parametrize(
+    ("keys", "nothing", "backdrop", "dog"),
+    [
+        (["background=class"], 0, 0, 1),
+        (["background=ignore"], 255, 255, 0),
+        (["background=ignore", "classes=[dog,background]"], 255, 1, 0),
+        (["background=class", "classes=[dog,background]"], 1, 1, 0),
+    ],
+)
+def test_every_spelling_of_background_is_the_background(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: list[str], nothing: int, backdrop: int, dog: int
+) -> None:
+    caplog.set_level("INFO")
+    boxes = {"dog": [[2, 2], [20, 20]], "_background_": [[4, 4], [10, 10]], "Background": [[24, 2], [28, 6]]}
+    shapes = [{"label": label, "shape_type": "rectangle", "points": points} for label, points in boxes.items()]
+    content = {"imagePath": "a.png", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
+    save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    converted(f"source={tmp_path}/a.json", "format=labelme", f"out={tmp_path}/out", *keys)
+    mask = np.full((HEIGHT, WIDTH), nothing, np.uint8)
+    mask[box(2, 2, 20, 20)] = dog
+    mask[box(4, 4, 10, 10) | box(2, 24, 6, 28)] = backdrop
+    np.testing.assert_array_equal(masks(caplog, "all")["a"], mask)
 
 
 def test_broken_files_and_folders_that_are_there(tmp_path: Path) -> None:

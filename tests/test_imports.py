@@ -12,6 +12,7 @@ ALLOWED = {
     # plain parts, which know nothing of the rest; `values` and `ignore` are below them all: they import nothing of it
     "values": "",
     "ignore": "",
+    "background": "",
     "models": "ignore values",
     "data": "ignore values",
     "losses": "ignore values",
@@ -37,9 +38,9 @@ ALLOWED = {
     # what trains
     "task": "adapters calibration freeze_policy ignore inference metrics optim",
     "runs": "adapters config data deploy errors inference mistakes overrides ranks values",
-    "objects": "deploy ignore values",
+    "objects": "background deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",
-    "callbacks": "data deploy ignore metrics models objects parts peak_memory ranks results runs values",
+    "callbacks": "background data deploy ignore metrics models objects parts peak_memory ranks results runs values",
     "training": (
         "adapters callbacks config data errors extras freeze_policy ignore models overrides parts peak_memory ranks "
         "results runs task values"

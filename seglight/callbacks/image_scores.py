@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seglight.background import background_of
 from seglight.callbacks.best import Best
 from seglight.callbacks.gathering import on_rank_0
-from seglight.results.error_kinds import WIDTH, background_of, error_map
+from seglight.results.error_kinds import WIDTH, error_map
 from seglight.results.image_scores import ImageCounts, ImageScores, counts_of, merged
 
 log = logging.getLogger(__name__)

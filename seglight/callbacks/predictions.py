@@ -23,6 +23,8 @@ Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # imag
 class Predictions(L.Callback):
     """Keeps the first `count` images of the evaluated split with mask and prediction, whatever the number of ranks.
 
+    Where `data.tile` cuts images, these are its first `count` windows.
+
     After each evaluation that is the best so far they are drawn side by side, one PNG an image.
     """
 
@@ -30,10 +32,14 @@ class Predictions(L.Callback):
         self.run, self.best = run, best
         self.count = count
         self.seen = 0  # images that this rank has evaluated
+        self.windows: set[str] | None = None  # names of those to keep, where images are cut
         self.examples: dict[str, Example] = {}  # by name; on rank 0 those of all ranks once the evaluation has ended
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.seen, self.examples = 0, {}
+        if getattr(trainer.datamodule, "tiles", None) is not None:  # type: ignore[attr-defined]
+            pairs = trainer.val_dataloaders.dataset.pairs  # type: ignore[union-attr]
+            self.windows = {pair.name for pair in pairs[: self.count]}
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -41,9 +47,9 @@ class Predictions(L.Callback):
         rank, world = rank_and_world()  # EvaluationSampler deals the images out one by one
         images = zip(batch["image"], batch["mask"], outputs, batch["name"], strict=False)  # a stand-in has no name
         for image, mask, pred, name in images:
-            if rank + self.seen * world >= self.count:
-                return
-            self.seen += 1
+            place, self.seen = rank + self.seen * world, self.seen + 1
+            if place >= self.count if self.windows is None else name not in self.windows:
+                continue
             shown = getattr(trainer.datamodule, "pictured", pictured)(image.permute(1, 2, 0).cpu().numpy())
             self.examples[name] = (shown, *(tensor.cpu().numpy().astype(np.uint8) for tensor in (mask, pred)))
 

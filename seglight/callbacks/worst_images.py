@@ -10,11 +10,13 @@ import lightning as L
 import numpy as np
 from numpy.typing import NDArray
 
+from seglight.background import background_of
 from seglight.callbacks.gathering import on_every_rank
 from seglight.callbacks.image_scores import CountImages, masks_of
 from seglight.data.palette import voc_colours
+from seglight.data.pixels import pictured
 from seglight.data.prediction import inside
-from seglight.results.error_kinds import background_of, error_map
+from seglight.results.error_kinds import error_map
 from seglight.results.worst_pictures import draw_mistakes
 from seglight.runs.atomic import written_whole
 
@@ -43,7 +45,7 @@ class WorstImages(L.Callback):
         for image, (name, truth, prediction), counted in images:
             miou = counted.miou()
             if miou < limit:  # not where nothing has a label
-                shown = image.permute(1, 2, 0).clamp(0, 255).cpu().numpy().astype(np.uint8)
+                shown = getattr(self.data, "pictured", pictured)(image.permute(1, 2, 0).cpu().numpy())
                 self.kept.append((miou, name, shown, truth, prediction))
         self.kept = sorted(self.kept, key=lambda one: one[:2])[: self.count]
 
@@ -59,7 +61,7 @@ class WorstImages(L.Callback):
             kinds = error_map(truth, prediction, background_of(classes), self.counted.width)
             place = order.index((miou, name)) + 1
             title = f"{place}. {name}   mIoU {miou:.3f}   {(kinds > 0)[kinds < 255].mean():.1%} of the pixels wrong"
-            picture = draw_mistakes(title, image[..., :3], truth, prediction, kinds, palette, classes)
+            picture = draw_mistakes(title, image, truth, prediction, kinds, palette, classes)
             path = inside(self.folder, f"{place:02d}_{name.replace('/', '_')}.jpg")
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path, "wb") as file:

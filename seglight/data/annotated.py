@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from seglight.ignore import IGNORE_INDEX
 
+FARTHEST = 100_000  # pixels that an outline may lead out of a small image: pycocotools walks along all of it
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -69,6 +71,9 @@ def run_lengths(outline: Outline, size: tuple[int, int]) -> Any:
             polygons = [[float(value) for value in polygon] for polygon in segmentation]
             if any(len(polygon) % 2 or not np.isfinite(polygon).all() for polygon in polygons):
                 raise ValueError("a polygon is [x, y, x, y, ...]")
+            far = max((np.abs(polygon).max() for polygon in polygons if polygon), default=0)
+            if far > max(FARTHEST, 10 * max(size)):
+                raise ValueError(f"a point at {far:g}, and the image has {size[1]} x {size[0]} pixels")
             polygons = [polygon for polygon in polygons if len(polygon) >= 6]  # fewer points enclose nothing
             return coco.merge(coco.frPyObjects(polygons or [[0.0] * 6], *size))
         counts, stored = segmentation["counts"], tuple(segmentation["size"])
@@ -101,6 +106,24 @@ def read_json(path: Path) -> Any:
         raise FileNotFoundError(f"{path}: no such file") from None
     except ValueError as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+
+
+def size_of(height: Any, width: Any, where: str) -> tuple[int, int]:
+    """(H, W) as an annotation has them; ValueError where these are no numbers of pixels."""
+    try:
+        size = int(height), int(width)
+    except (TypeError, ValueError, OverflowError):
+        size = 0, 0
+    if min(size) < 1:
+        raise ValueError(f"{where}: its size is {width} x {height}; whole numbers from 1 are needed")
+    return size
+
+
+def file_name(text: Any, what: str, where: str) -> str:
+    """The path of an image as an annotation has it; ValueError where it is none."""
+    if not isinstance(text, str) or not PurePosixPath(text.replace("\\", "/")).name:
+        raise ValueError(f"{where}: its {what} is {text!r}, which names no file")
+    return text
 
 
 def relative(text: str) -> PurePosixPath:

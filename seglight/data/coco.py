@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seglight.data.annotated import Annotated, Outline, found, read_json, relative
+from seglight.data.annotated import Annotated, Outline, file_name, found, read_json, relative, size_of
 from seglight.values import shortened
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def read_coco(path: Path, images: Path | None = None) -> tuple[list[str], list[A
         where = f"{path}: annotation {row.get('id')} of image {row['image_id']}"
         if row["image_id"] not in outlines:
             raise ValueError(f"{where}: the file has no such image")
-        if row.get("category_id") not in names:
+        if not is_id(row.get("category_id")) or row["category_id"] not in names:
             known = shortened(map(str, names))
             raise ValueError(f"{where}: its category is {row.get('category_id')}; the file has the categories {known}")
         if not row.get("segmentation"):
@@ -58,6 +58,12 @@ def refuse_others(content: Any, path: Path) -> None:
         for row in rows:
             if not isinstance(row, Mapping) or any(key not in row for key in keys):
                 raise ValueError(f"{path}: {str(row)[:80]} in {part}; expected {', '.join(keys)}")
+            if not is_id(row[keys[0]]):
+                raise ValueError(f"{path}: {part}: the {keys[0]} {row[keys[0]]}; a number or a text is needed")
+
+
+def is_id(value: Any) -> bool:
+    return isinstance(value, int | float | str)
 
 
 def beside(path: Path) -> list[Path]:
@@ -71,12 +77,13 @@ def located(rows: list[Any], outlines: dict[Any, list[Outline]], folders: list[P
     """Every image with its file. FileNotFoundError names the first that is not there, and counts the others."""
     there, missing = [], []
     for row in rows:
-        file = next((file for folder in folders if (file := found(row["file_name"], folder))), None)
+        where = f"{path}: image {row['id']}"
+        text, size = file_name(row["file_name"], "file_name", where), size_of(row["height"], row["width"], where)
+        file = next((file for folder in folders if (file := found(text, folder))), None)
         if file is None:
-            missing.append(row["file_name"])
+            missing.append(text)
             continue
-        name = relative(row["file_name"])
-        size = (int(row["height"]), int(row["width"]))
+        name = relative(text)
         there.append(Annotated(file, str(name.with_suffix("")), size, outlines[row["id"]], name.suffix))
     if missing:
         raise FileNotFoundError(

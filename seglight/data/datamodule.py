@@ -210,7 +210,9 @@ class SegmentationData(LightningDataModule):
 
     def cut(self, pairs: list[Pair], reader: Reader, scored: bool) -> tuple[list[Pair], Reader]:
         """The pairs and their reader; those of their windows where `tile` is set. scored: each pixel counts once."""
-        return (pairs, reader) if self.tiles is None else (self.tiles.cut(pairs, reader), TileReader(reader, scored))
+        if self.tiles is None:
+            return pairs, reader
+        return self.tiles.cut(pairs, reader, self.on_error == "skip"), TileReader(reader, scored)
 
     def fast_reader(self, split: str) -> Reader:
         """The split's reader, behind the cache that `cache` asks for; built on first use."""
@@ -226,9 +228,10 @@ class SegmentationData(LightningDataModule):
         """Shuffled and augmented; a last batch that is not full is left out, unless it is the only one."""
         data = self.dataset(self.train_split, train=True)
         if self.crop_size is not None and self.augment is not None and self.augment.crops_to(self.crop_size):
-            cut = self.tiles is not None
-            pairs = data.pairs if cut else self.listed(self.train_split)
-            say_padding(pairs, data.reader if cut else self.reader(self.train_split), self.crop_size)
+            if self.tiles is None:
+                say_padding(self.listed(self.train_split), self.reader(self.train_split), self.crop_size)
+            else:
+                say_padding([pair for pair in data.pairs if pair.window], data.reader, self.crop_size)
         sampler = self.train_sampler(data)
         advice = "set data.batch_size=1, or an augmentation with a crop (augment=standard data.crop_size=...)"
         batches = Batches(sampler, self.batch_size, drop_last=len(sampler) >= self.batch_size)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seglight.data.annotated import Annotated, Outline, encoded, found, read_json
+from seglight.data.annotated import Annotated, Outline, encoded, file_name, found, read_json, size_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,10 @@ def read_one(path: Path, root: Path, images: Path | None, thin: Counter[str]) ->
     missing = [key for key in KEYS if not isinstance(content, Mapping) or content.get(key) is None]
     if missing:
         raise ValueError(f"{path}: no {missing[0]}; expected a file of labelme")
-    size = (int(content["imageHeight"]), int(content["imageWidth"]))
+    size = size_of(content["imageHeight"], content["imageWidth"], str(path))
+    text = file_name(content["imagePath"], "imagePath", str(path))
+    if not isinstance(content["shapes"], list):
+        raise ValueError(f"{path}: its shapes are no list")
     outlines = []
     for number, shape in enumerate(content["shapes"], 1):
         where = f"{path}: shape {number}"
@@ -63,13 +66,13 @@ def read_one(path: Path, root: Path, images: Path | None, thin: Counter[str]) ->
             continue
         label = None if shape["label"] == IGNORED else str(shape["label"])
         outlines.append(Outline(label, segmentation(kind, shape, size, where), where))
-    file = found(content["imagePath"], images if images is not None else path.parent)
+    file = found(text, images if images is not None else path.parent)
     if file is None and not content.get("imageData"):
         raise FileNotFoundError(
-            f"{path.parent / content['imagePath']}: no such image ({path} names it); images=FOLDER says where it is"
+            f"{path.parent / text}: no such image ({path} names it); images=FOLDER says where it is"
         )
     name = str(path.relative_to(root).with_suffix("")).replace("\\", "/")
-    suffix = Path(content["imagePath"].replace("\\", "/")).suffix
+    suffix = Path(text.replace("\\", "/")).suffix
     return Annotated(path if file is None else file, name, size, outlines, suffix, embedded=file is None)
 
 
@@ -87,7 +90,7 @@ def segmentation(kind: str, shape: Mapping[str, Any], size: tuple[int, int], whe
             return encoded(np.hypot(columns + 0.5 - x, rows + 0.5 - y) <= np.hypot(right - x, low - y))
         if kind == "mask":
             return encoded(placed(shape["mask"], round(x), round(y), size))
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, OverflowError) as error:
         raise ValueError(f"{where}: no {kind} ({error})") from None
     raise ValueError(f"{where}: the kind {kind}; expected polygon, rectangle, circle or mask")
 
@@ -105,5 +108,5 @@ def embedded_image(path: Path) -> bytes:
     """The image file that a JSON file holds."""
     try:
         return base64.b64decode(read_json(path)["imageData"], validate=True)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: imageData cannot be read ({error})") from None

@@ -49,7 +49,10 @@ def read_part(path: Path, window: Window, axes: str | None = None) -> Stored | N
 
 @lru_cache(4096)
 def plain(path: Path, changed: int) -> bool:
-    """Whether a TIFF is one upright page of numbers that are bands, which GDAL reads as `read_stored` does."""
+    """Whether a TIFF is one upright page of numbers that are bands, which GDAL reads as `read_stored` does.
+
+    Not of those of fewer than 8 bits: the 1 of a single bit is white there.
+    """
     try:
         import tifffile
 
@@ -57,6 +60,7 @@ def plain(path: Path, changed: int) -> bool:
             page, full = file.pages.first, [one for one in file.series if not one.keyframe.is_reduced]
             turned = page.tags.get(ORIENTATION)
             upright = turned is None or turned.value == 1
-            return upright and len(full) == 1 == len(full[0].pages) and page.photometric in PLAIN
+            single = len(full) == 1 == len(full[0].pages)
+            return upright and single and page.bitspersample >= 8 and page.photometric in PLAIN
     except Exception:  # whatever is wrong with it, reading all of it says
         return False

@@ -44,14 +44,26 @@ class Tiles:
             raise ValueError(f"data.tile_overlap={overlap}: a whole number below data.tile={tile} is needed")
         return cls(tile, overlap)
 
-    def cut(self, pairs: Sequence[Pair], reader: Reader) -> list[Pair]:
-        """The windows of all images, each a pair with a name of its own, in the order of the images."""
+    def cut(self, pairs: Sequence[Pair], reader: Reader, skip: bool = False) -> list[Pair]:
+        """The windows of all images, each a pair with a name of its own, in the order of the images.
+
+        skip: an image whose size cannot be read stays one pair, without a window; reading it says what is wrong.
+        """
+
+        def size_of(pair: Pair) -> tuple[int, int] | None:
+            try:
+                return form(reader, pair)[:2]
+            except (ValueError, OSError):
+                if not skip:
+                    raise
+                return None
+
         with ThreadPoolExecutor(own_cores()) as pool:  # headers
-            sizes = list(pool.map(lambda pair: form(reader, pair)[:2], pairs))
+            sizes = list(pool.map(size_of, pairs))
         found = [
             replace(pair, name=name_of(pair.name, window), window=window)
             for pair, size in zip(pairs, sizes, strict=True)
-            for window in self.windows(size)
+            for window in ([None] if size is None else self.windows(size))
         ]
         self.cut_out |= {pair.name: pair.window for pair in found if pair.window is not None}
         return found
@@ -64,7 +76,7 @@ class Tiles:
                 yield Window(top, left, bottom, right, (middle[0], centre[0], middle[1], centre[1]), size)
 
     def along(self, length: int) -> list[tuple[int, int, int, int]]:
-        """Start and end of the windows along an axis, and of their inner parts: half of what two share is in each."""
+        """Start and end of the windows along an axis, and of their inner parts, which meet half way in the overlap."""
         side = min(self.side, length)
         starts = [*range(0, length - side, self.side - self.overlap), length - side]
         meets = [0, *((start + side + other) // 2 for start, other in pairwise(starts)), length]
@@ -97,9 +109,17 @@ class Tiles:
         return put
 
 
-def name_of(image: str, window: Window) -> str:
+def name_of(image: str, window: Window | None) -> str:
     """A window's own name."""
-    return f"{image}@y{window.top}x{window.left}"
+    return f"{image}@" if window is None else f"{image}@y{window.top}x{window.left}"
+
+
+def window_of(pair: Pair, reader: Reader) -> Window:
+    """A pair's window; ValueError says why its image has none."""
+    if pair.window is None:
+        reader(pair)
+        raise ValueError(f"{pair.image}: its size could not be read")
+    return pair.window
 
 
 class WindowsOfImages(EvaluationSampler):
@@ -125,7 +145,8 @@ class WindowsOfImages(EvaluationSampler):
 class TileReader:
     """Reads windows. A file that cannot be read by parts is decoded whole, and kept until another one is.
 
-    scored: what two windows share counts in one of them alone; it is ignored in the other.
+    Neighbouring windows overlap. scored: each pixel of the overlap is scored in one window only, and ignored in the
+    other.
     """
 
     def __init__(self, reader: Reader, scored: bool) -> None:
@@ -133,8 +154,7 @@ class TileReader:
         self.kept: dict[str, tuple[str, Any]] = {}
 
     def __call__(self, pair: Pair) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        window = pair.window
-        assert window is not None
+        window = window_of(pair, self.reader)
         if not hasattr(self.reader, "image_part"):
             image, mask = (window.of_image(whole) for whole in self.once("pair", self.reader, pair))
         else:
@@ -144,8 +164,8 @@ class TileReader:
         return np.ascontiguousarray(image), self.counted(mask, window)
 
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
-        assert pair.window is not None
-        return self.counted(self.labels(pair, pair.window), pair.window)
+        window = window_of(pair, self.reader)
+        return self.counted(self.labels(pair, window), window)
 
     def image(self, pair: Pair, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """The image's window and where it has no data."""

@@ -56,6 +56,10 @@ def score(cfg: DictConfig) -> None:
         if getattr(data, "tiles", None) is not None:
             raise ValueError("instances=true: data.tile cuts objects in parts; data.tile=null inference=slide does not")
         numbering.check(data)
+    if cfg.boundary and labelled and getattr(data, "tiles", None) is not None:
+        raise ValueError(
+            "boundary=true: data.tile would count each window as an image; data.tile=null inference=slide does not"
+        )
     made("out", places.folder)
     task.inference, task.calibration = inference, Calibration()
     task.net.to(memory_format=task.memory_format)

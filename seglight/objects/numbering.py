@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from seglight.background import is_background
 from seglight.deploy.prediction import Prediction
 from seglight.values import number, one_of, whole
 
@@ -54,7 +55,7 @@ class Numbering:
     def indices(self, names: Sequence[str], things: Sequence[str] = ()) -> list[int]:
         """The classes that have objects. ValueError names a class that there is none of."""
         one_of("objects.split", self.split, ("none", "distance", *names))
-        wanted = self.classes or things or [name for name in names if name not in ("background", self.split)]
+        wanted = self.classes or things or [name for name in names if name != self.split and not is_background(name)]
         for name in wanted:
             one_of("objects.classes", name, names)
         return [index for index, name in enumerate(names) if name in wanted and name != self.split]

@@ -182,8 +182,11 @@ def was_cut(run: Run) -> bool:
     file = run.path.parent / "halving.json"
     if not file.is_file():
         return False
-    rungs = json.loads(file.read_text())["jobs"]
-    return run.path.name in rungs[0] and run.path.name not in rungs[-1]
+    try:
+        rungs = json.loads(file.read_text())["jobs"]
+        return run.path.name in rungs[0] and run.path.name not in rungs[-1]
+    except (ValueError, TypeError, LookupError):
+        raise ValueError(f"{file} is not the record of a halving sweep; without it every run is compared") from None
 
 
 def drop_unlike_latencies(runs: Sequence[ComparedRun]) -> list[str]:

@@ -20,8 +20,6 @@ swap: both (a part of what was found takes another class), or neither (the whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +32,6 @@ KINDS = ("boundary", "swap", "missed", "invented")
 BOUNDARY, SWAP, MISSED, INVENTED = range(1, 5)  # in an error map; 0 is right, 255 has no label
 WIDTH = 0.005  # of the diagonal
 LEAST = 2  # pixels
-
-
-def background_of(classes: Sequence[str]) -> int | None:
-    """The index of the class that is named background, if there is one."""
-    plain = [name.lower().strip("_ ") for name in classes]
-    return plain.index("background") if "background" in plain else None
 
 
 def boundary_pixels(height: int, width: int, share: float = WIDTH) -> int:

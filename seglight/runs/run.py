@@ -136,7 +136,13 @@ class Run:
     @property
     def summary(self) -> dict[str, Any]:
         """What summary.json says; a score that does not exist (an absent class) is NaN."""
-        summary: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        path = self.path / "summary.json"
+        try:
+            summary: dict[str, Any] = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} is not the summary of a run ({error})") from None
+        if not isinstance(summary, dict):
+            raise ValueError(f"{path} is not the summary of a run")
         return {key: math.nan if value is None and "/" in key else value for key, value in summary.items()}
 
     def write_summary(self, summary: dict[str, Any]) -> None:

@@ -205,6 +205,18 @@ def test_it_predicts_files_and_arrays_alike(trained: Run) -> None:
     assert of_file.image[..., 0].max() == 255  # band 6 is shown as red
 
 
+def test_the_worst_images_are_drawn_as_all_pictures_are(trained: Run, tmp_path: Path, composed: Composed) -> None:
+    score(composed(f"run={trained.path}", f"out={tmp_path}", "worst=1"))
+    picture = np.asarray(Image.open(next((tmp_path / "worst").glob("01_*.jpg"))))
+    assert picture[60:440, 10:450, 0].max() > 200  # band 6; the first three are black
+
+
+def test_boundaries_of_windows_are_refused_before_the_pass(trained: Run, tmp_path: Path, composed: Composed) -> None:
+    with pytest.raises(ValueError, match=r"boundary=true: data\.tile would count each window as an image"):
+        score(composed(f"run={trained.path}", f"out={tmp_path}/out", "data.tile=32", "boundary=true"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_has_no_data_has_no_class(trained: Run, tmp_path: Path) -> None:
     run = load_run(trained.path)
     run.cfg.data.nodata = 0

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
+from seglight.callbacks.predictions import Predictions
 from seglight.data import parts
+from seglight.data.labels import IndexLabels
+from seglight.data.pair import Pair
+from seglight.data.pixels import Pixels
+from seglight.data.reader import FileReader
 from seglight.data.sampler import EvaluationSampler
-from seglight.data.tiles import Tiles, WindowsOfImages
+from seglight.data.tiles import TileReader, Tiles, WindowsOfImages
 
 MakeData = Callable[..., Any]
 
@@ -120,6 +127,61 @@ def test_the_windows_of_an_image_stay_on_one_rank(monkeypatch: pytest.MonkeyPatc
         dealt.append([index for epoch, index in sampler if epoch == 0])
     assert dealt == [[0, 1, 2], [3], [4, 5], []]
     assert isinstance(sampler, EvaluationSampler)
+
+
+def test_images_of_one_bit_are_read_by_windows_as_they_are_whole(tmp_path: Path) -> None:
+    path, reader = tmp_path / "a.tif", FileReader(IndexLabels(2), Pixels())
+    Image.fromarray(np.random.default_rng(0).random((20, 30)) < 0.5).save(path)
+    pair = Pair(path, None, "a")
+    image = reader(pair)[0]
+    assert image.max() == 255
+    for part in Tiles(16).cut([pair], reader):
+        assert part.window is not None
+        np.testing.assert_array_equal(TileReader(reader, False)(part)[0], part.window.of_image(image))
+
+
+def test_skipping_holds_for_images_whose_size_cannot_be_read(
+    tmp_path: Path, make_data: MakeData, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for number in range(120):
+            Image.fromarray(np.full((8, 8), number % 2, np.uint8)).save(tmp_path / folder / f"{number:03d}.png")
+    (tmp_path / "classes.yaml").write_text("classes: [{name: a, id: 0}, {name: b, id: 1}]\n")
+    (tmp_path / "list.txt").write_text("".join(f"{number:03d}\n" for number in range(120)))
+    keys = ("data=folder", f"data.root={tmp_path}", "data.num_classes=2", "augment=flip", "data.tile=4")
+    data = make_data(*keys, "data.lists={train: list.txt, val: list.txt}", "data.on_error=skip")
+    data.setup()
+    (tmp_path / "images/001.png").write_bytes(b"no image")
+    for loader in (data.val_dataloader(), data.train_dataloader()):
+        caplog.clear()
+        seen = {data.tiles.image_of(name) for batch in loader for name in batch["name"]}
+        assert "001" not in seen
+        assert len(seen) == 119
+        assert "skipped 1 of 477" in caplog.text
+        assert "001.png: cannot be decoded" in caplog.text
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_pictures_of_predictions_are_those_of_the_first_windows(
+    tmp_path: Path, make_data: MakeData, monkeypatch: pytest.MonkeyPatch, world: int
+) -> None:
+    write(tmp_path, "png")
+    data, kept = make_data(*options(tmp_path), "data.eval_batch_size=1"), set()
+    windows = [pair.name for pair in data.dataset("val").pairs]
+    count = next(number for number, name in enumerate(windows) if name.startswith("1@")) + 2  # of two images
+    for rank in range(world):
+        for place in ("data.tiles", "callbacks.predictions"):
+            monkeypatch.setattr(f"seglight.{place}.rank_and_world", lambda rank=rank: (rank, world), raising=False)
+        loader = data.val_dataloader()
+        callback: Any = Predictions(None, None, count)  # type: ignore[arg-type]
+        trainer: Any = SimpleNamespace(datamodule=data, val_dataloaders=loader)
+        callback.on_validation_start(trainer, None)
+        for number, batch in enumerate(loader):
+            callback.on_validation_batch_end(trainer, None, torch.zeros_like(batch["mask"]), batch, number)
+        assert not kept & callback.examples.keys()
+        kept |= callback.examples.keys()
+    assert kept == set(windows[:count])
 
 
 @pytest.mark.parametrize("keys", [("data.tile=0",), ("data.tile=32", "data.tile_overlap=32"), ("data.tile=a",)])

@@ -45,6 +45,12 @@ def test_each_component_of_each_class_is_an_object_with_its_box_and_area() -> No
     assert kept.max() == 1
 
 
+@pytest.mark.parametrize("name", ["background", "Background", "_background_"])
+def test_the_background_has_no_objects_however_it_is_written(name: str) -> None:
+    assert Numbering().indices([name, "cell", "dog"]) == [1, 2]
+    assert Numbering(classes=[name]).indices([name, "cell"]) == [0]  # asked for
+
+
 def test_touching_objects_are_split_at_their_neck() -> None:
     mask = discs((20, 20), (20, 36))
     assert len(Numbering()(prediction(mask))[1]) == 1

@@ -58,6 +58,19 @@ def test_jobs_that_halving_ended_early_are_left_out(scored_run: Scored) -> None:
     assert left_out == ["sweep/0 is left out: halving ended it early, at epoch 1"]
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"jobs": []}', '{"jobs": 3}', "{}"])
+def test_broken_records_are_named(scored_run: Scored, content: str) -> None:
+    folder = scored_run("sweep/0").parent
+    (folder / "halving.json").write_text(content)
+    with pytest.raises(ValueError, match=r"halving\.json is not the record of a halving sweep"):
+        read_runs(find_runs([folder]))
+    (folder / "halving.json").unlink()
+    (folder / "0/summary.json").write_text(content[:2])
+    if content[:2] != "{}":
+        with pytest.raises(ValueError, match=r"0/summary\.json is not the summary of a run"):
+            read_runs(find_runs([folder]))
+
+
 def test_latencies_that_were_measured_differently_are_not_compared(scored_run: Scored) -> None:
     at = {"small": "512 x 512, CPU", "large": "1024 x 1024, CPU", "also_small": "512 x 512, CPU"}
     runs = [

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from seglight.background import background_of
 from seglight.results.error_kinds import (
     BOUNDARY,
     INVENTED,
     KINDS,
     MISSED,
     SWAP,
-    background_of,
     boundary_pixels,
     error_counts,
     error_map,
