@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from seglight.data.decode import image_size, is_turned, read_image, read_mask
 from seglight.data.labels import ColourLabels, Labels, MappedLabels, TolerantLabels, nearest
 from seglight.data.pair import Pair, Window
-from seglight.data.parts import read_part
 from seglight.data.pixels import Image, Pixels
+from seglight.data.window_reading import read_part
 from seglight.ignore import IGNORE_INDEX
 
 LOSSY = (".jpg", ".jpeg")

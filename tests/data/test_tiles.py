@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from seglight.callbacks.predictions import Predictions
-from seglight.data import parts
+from seglight.data import window_reading
 from seglight.data.labels import IndexLabels
 from seglight.data.pair import Pair
 from seglight.data.pixels import Pixels
@@ -102,7 +102,7 @@ def test_a_raster_is_read_by_windows(tmp_path: Path, make_data: MakeData, monkey
     assert len([samples[index] for index in range(len(samples))]) == len(samples.pairs)
     turned = tmp_path / "turned.tif"
     tifffile.imwrite(turned, np.zeros((8, 9), np.uint8), extratags=[(274, "H", 1, 6, True)])
-    assert not parts.plain(turned, 0)
+    assert not window_reading.plain(turned, 0)
 
 
 def test_whole_masks_are_saved(tmp_path: Path, make_data: MakeData) -> None:
