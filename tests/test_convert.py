@@ -166,6 +166,11 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             lambda c: c["annotations"][1].update(segmentation=[[0, 0, 1e8, 0, 1e8, 1e8]]),
             r"annotation 2 of image 7: .*a point at 1e\+08, and the image has 30 x 24 pixels",
         ),
+        (lambda c: c["annotations"][1].update(segmentation=[[0, 0, 10**400, 0, 1, 1]]), "annotation 2 .*: no polygon"),
+        (
+            lambda c: c["annotations"][2]["segmentation"].update(counts=[360.5, 359.5]),
+            "annotation 3 of image 7: .*its counts are no whole numbers",
+        ),
         (lambda c: c["images"][1].update(file_name=""), "image 8: its file_name is '', which names no file"),
         (lambda c: c["images"][1].update(file_name="."), "image 8: its file_name is '.', which names no file"),
         (lambda c: c["images"][1].update(file_name=8), "image 8: its file_name is 8, which names no file"),

@@ -83,10 +83,12 @@ def run_lengths(outline: Outline, size: tuple[int, int]) -> Any:
             code = {"size": list(size), "counts": counts.encode() if isinstance(counts, str) else counts}
             coco.decode(code)
             return code
+        if any(count != int(count) for count in counts):
+            raise ValueError("its counts are no whole numbers")
         if min(counts, default=0) < 0 or sum(counts) != size[0] * size[1]:
             raise ValueError(f"its counts add up to {sum(counts):,}, the image has {size[0] * size[1]:,} pixels")
         return coco.frPyObjects(segmentation, *size)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{outline.where}: no polygon nor run-length code ({reason})") from None
 
