@@ -47,7 +47,7 @@ RECIPES = [
     Recipe("fcn_paper", ["data=voc", "encoder.weights=null"], exact=True),
     Recipe("torchvision_fcn", ["data=voc", "encoder.weights=null", "data.batch_size=2", *ALONE]),
     Recipe("unet_paper", []),
-    Recipe("cityscapes", ["encoder.weights=null", *ALONE]),
+    Recipe("cityscapes", ["encoder.weights=null", "data.split=train", *ALONE]),
 ]
 
 

@@ -55,7 +55,8 @@ class EncoderDecoder(nn.Module):
 
     def strides_read(self) -> list[int]:
         """The strides whose features reach the logits: no others are to be made, nor trained."""
-        size, device = 2 * self.encoder.stride, next(self.decoder.parameters()).device
+        stride, device = self.encoder.stride, next(self.decoder.parameters()).device
+        size = stride * max(2, -(-self.decoder.min_size // stride))
         features = {
             s: torch.zeros(1, channels, size // s, size // s, device=device, requires_grad=True)
             for s, channels in self.encoder.channels.items()

@@ -211,6 +211,13 @@ def amount(cost: str, value: float) -> str:
 def doubling(c: Comparison) -> str:
     """What the next doubling of the images is expected to bring."""
     curve = max(c.learning_curves, key=lambda curve: max(c.estimate.value[at] for at in curve.cells))
+    values = [float(c.estimate.value[at]) for at in curve.cells]
+    if max(values) > values[-1]:  # a power law through these has no more to give, and would say so with certainty
+        best = shown(curve.axis, c.cells[curve.cells[int(np.argmax(values))]].axes[curve.axis])
+        return (
+            f"{best} scores {points(max(values))} and the most images {points(values[-1])}: what twice as many "
+            "training images would bring cannot be read from that."
+        )
     return (
         f"Twice as many training images are expected to bring {points(curve.doubled)} more "
         f"({interval(curve.low, curve.high)}), if the scores go on along the same power law."

@@ -51,6 +51,13 @@ def test_every_decoder_takes_a_plain_transformer_at_any_size(
         assert net(torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)).shape == (1, 9, *size)
 
 
+def test_a_decoder_that_pools_its_deepest_map_takes_a_plain_transformer() -> None:
+    """Which strides it reads is found out on maps that are large enough for it."""
+    net = built(*VIT, "decoder=smp", "decoder.name=PAN", "skips=none")
+    with torch.inference_mode():
+        assert net(torch.randint(0, 256, (1, 3, 75, 101), dtype=torch.uint8)).shape == (1, 9, 75, 101)
+
+
 def test_stages_are_the_blocks_and_the_pyramid_trains_with_the_decoder() -> None:
     net = built(*VIT, "decoder=unet", "skips=add8")
     assert isinstance(net.encoder, PlainTransformer)

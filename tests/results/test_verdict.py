@@ -118,6 +118,14 @@ def test_the_learning_curve_is_told_as_an_expectation(scored_run: Scored, tmp_pa
     assert any(s.startswith("Twice as many training images are expected to bring") for s in compared(tmp_path).verdict)
 
 
+def test_scores_that_fall_with_more_images_foretell_nothing(scored_run: Scored, tmp_path: Path) -> None:
+    for part, skill in ((0.25, 0.7), (0.5, 0.8), (1.0, 0.75)):
+        scored_run(f"{part}", skill, typed=[f"data.fraction={part}"], noise=0)
+    said = compared(tmp_path).verdict
+    assert not any("are expected to bring" in sentence for sentence in said)
+    assert any(s.startswith("data.fraction=0.5 scores ") and "cannot be read from that" in s for s in said)
+
+
 def test_an_unknown_score_is_refused_with_those_there_are(scored_run: Scored, tmp_path: Path) -> None:
     scored_run("a")
     with pytest.raises(ValueError, match=r"score=iou/cat: one of miou, pixel_acc, mean_acc, fw_iou or iou/<class>"):
