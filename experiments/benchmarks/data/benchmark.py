@@ -167,7 +167,7 @@ def jitter_rows(root: Path, scratch: Path) -> tuple[dict[str, Row], int]:
 
 
 def voc_rows(root: Path, scratch: Path) -> tuple[dict[str, Row], int]:
-    from seglight.data.streaming import write_chunks
+    from seglight.data.chunks import write_chunks
 
     options = (
         *voc_options(root, scratch),
