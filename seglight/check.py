@@ -86,6 +86,10 @@ def propose(cfg: DictConfig) -> dict[str, Any]:
     found = look(pairs, f"{data.name}: what masks store")
     text, count = draft(found)
     path = made("out", Path(cfg.out)) / "classes.yaml"
+    if path.exists() and path.read_text() != text:
+        raise ValueError(
+            f"{path} is there and holds other classes: use it (data.class_table={path}), or choose out=FOLDER"
+        )
     path.write_text(text)
     tolerance = f" data.mask_tolerance={found.spread}" if found.spread else ""
     log.warning("data.class_table=%s: no such file. What %d masks store, as a draft:\n%s", missing, found.masks, text)

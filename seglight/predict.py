@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -41,6 +42,8 @@ def predict(cfg: DictConfig) -> None:
         numbering.indices(run.classes, run.things)
     outputs = Outputs(out, cfg.overlay, cfg.side_by_side, cfg.probabilities, safe, numbering, run.things)
     found = items(cfg.source, out, outputs.endings, deep=run.pixels != Pixels())
+    if cfg.value_range is not None or cfg.bands is not None:
+        found = [as_raster(item) for item in found]
     videos = [item.path for item in found if item.kind in ("video", "camera")]
     if videos and not (cfg.overlay or cfg.frames):
         raise ValueError(f"overlay=false: nothing is left to write of {videos[0]}; frames=true writes its classes")
@@ -73,6 +76,15 @@ def predict(cfg: DictConfig) -> None:
         log.info("wrote: %s", out)
     if failed:
         raise ValueError(f"{len(failed)} of {len(found)} inputs could not be predicted: {failed[0].path}{more(failed)}")
+
+
+def as_raster(item: Item) -> Item:
+    """An image as what `value_range` and `bands` are for. ValueError where it can be none."""
+    if item.kind == "image" and Path(item.path).suffix.lower() in (".tif", ".tiff"):
+        return replace(item, kind="raster")
+    if item.kind != "raster":
+        raise ValueError(f"{item.path}: value_range and bands are of TIFFs and rasters; leave them out")
+    return item
 
 
 def more(failed: Sequence[object]) -> str:

@@ -120,6 +120,12 @@ def test_a_draft_of_a_class_table_that_reads_the_masks(
     arguments = ("data=folder", f"data.root={tmp_path / 'own'}")
     check(compose(*arguments, f"out={tmp_path / 'draft'}", config_name="check"))
     keys = next(text for text in caplog.messages if "then add" in text).partition("then add ")[2].split()
+    draft = tmp_path / "draft" / "classes.yaml"
+    edited = draft.read_text() + "# mine\n"
+    draft.write_text(edited)
+    with pytest.raises(ValueError, match=r"classes\.yaml is there and holds other classes: use it"):
+        check(compose(*arguments, f"out={tmp_path / 'draft'}", config_name="check"))
+    assert draft.read_text() == edited
     result = check(compose(*arguments, f"out={tmp_path / 'out'}", *keys, config_name="check"))
     classes = ["class_0", "class_1"] if kind == "colours" else ["background", "object"]
     pixels = np.zeros(2, int)

@@ -177,6 +177,7 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (lambda c: c["images"][1].update(height=None), "image 8: its size is 30 x None; whole numbers from 1"),
         (lambda c: c["images"][1].update(width=float("inf")), "image 8: its size is inf x 24; whole numbers from 1"),
         (lambda c: c["images"][1].update(id=[8]), r"images: the id \[8\]; a number or a text is needed"),
+        (lambda c: c["categories"][1].update(id=c["categories"][0]["id"]), "the categories .* have the same id"),
         (lambda c: c["categories"][1].update(id=None), "categories: the id None; a number or a text is needed"),
         (lambda c: c["annotations"][1].update(image_id={}), "annotations: the image_id {}; a number or a text"),
         (lambda c: c["annotations"][1].update(category_id=[]), r"annotation 2 of image 7: its category is \[\]"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
@@ -117,6 +118,7 @@ def test_two_inputs_of_one_name_are_kept_apart_and_inputs_are_never_overwritten(
         ({"batch_size": 0}, "batch_size=0: a whole number from 1"),
         ({"window": 100}, "window=100: a multiple of 32"),
         ({"value_range": [5, 5]}, r"value_range=\[5, 5\]: two numbers"),
+        ({"value_range": [0, 4095]}, r"a.png: value_range and bands are of TIFFs and rasters; leave them out"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(
@@ -127,6 +129,17 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     with pytest.raises((ValueError, FileNotFoundError), match=says):
         predict(cfg)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_value_range_holds_for_small_tiffs_too(run_dir: Path, tmp_path: Path) -> None:
+    """12 bits in 16: with their range the classes are those of the same picture in 8 bits."""
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "deep.tif", picture.astype(np.uint16) * 16, photometric="rgb")
+    Image.fromarray(picture).save(tmp_path / "plain.png")
+    predict(settings(run_dir, tmp_path / "deep.tif", tmp_path / "deep", value_range=[0, 255 * 16]))
+    predict(settings(run_dir, tmp_path / "plain.png", tmp_path / "plain"))
+    found = [np.asarray(Image.open(tmp_path / name)) for name in ("deep/deep.tif", "plain/plain.png")]
+    np.testing.assert_array_equal(*found)
 
 
 def test_a_video_of_which_nothing_would_be_written_is_refused(run_dir: Path, tmp_path: Path) -> None:

@@ -23,7 +23,12 @@ def read_coco(path: Path, images: Path | None = None) -> tuple[list[str], list[A
     content = read_json(path)
     refuse_others(content, path)
     categories = sorted(content["categories"], key=lambda row: (isinstance(row["id"], str), row["id"]))
-    names = {row["id"]: str(row["name"]) for row in categories}
+    names: dict[Any, str] = {}
+    for row in categories:
+        if names.setdefault(row["id"], str(row["name"])) != str(row["name"]):
+            raise ValueError(
+                f"{path}: the categories {names[row['id']]} and {row['name']} have the same id, {row['id']}"
+            )
     outlines: dict[Any, list[Outline]] = {row["id"]: [] for row in content["images"]}
     boxes = []
     for row in content["annotations"]:

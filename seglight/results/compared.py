@@ -162,7 +162,7 @@ def read_runs(runs: Sequence[Run], evaluations: Sequence[str] = ()) -> tuple[lis
     read, left_out = [], []
     for name, run in zip(short_names(runs), runs, strict=True):
         status = run.summary.get("status")
-        data = {} if evaluations else config_of(run)["data"]
+        data = config_of(run)["data"]
         wanted = list(evaluations) or [f"{data.get('name')}_{data.get('split', 'val')}"]
         files = [run.path / "scores" / f"{evaluation}.npz" for evaluation in wanted]
         if status not in ("completed", None):
@@ -170,7 +170,9 @@ def read_runs(runs: Sequence[Run], evaluations: Sequence[str] = ()) -> tuple[lis
         elif was_cut(run):
             left_out.append(f"{name} is left out: halving ended it early, at epoch {run.summary.get('epochs')}")
         elif lacking := [file for file in files if not file.is_file()]:
+            split = lacking[0].stem.rpartition("_")[2]
             command = f"python -m seglight.evaluate {quote(f'run={run.path}')}"
+            command += f" data.split={split}" if evaluations and split != data.get("split", "val") else ""
             left_out.append(f"{name} is left out: it has no scores/{lacking[0].name}; `{command}` writes it")
         else:
             read.append(ComparedRun(name, run, [SplitCounts.read(file) for file in files]))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from seglight.results import more_images
 from seglight.results.cells import Cell, cells_of
 from seglight.results.compared import ComparedRun, find_runs, read_runs, refuse_different
-from seglight.results.costs import COSTS, costs_of, satisfying
+from seglight.results.costs import COSTS, costs_of, satisfying, values_asked
 from seglight.results.effects import Effect, effects, interactions
 from seglight.results.error_kinds import KINDS
 from seglight.results.estimate import LEVEL, Estimate, best_cells
@@ -206,7 +206,8 @@ def compare(
     if where and read:
         kept, told = satisfying(where, [known(run) for run in read], [run.name for run in read])
         if not kept:
-            raise ValueError("\n".join([*notes, *told, f"where={where}: none of {len(read)} runs meets it"]))
+            have = values_asked(where, [known(run) for run in read])
+            raise ValueError("\n".join([*notes, *told, f"where={where}: none of {len(read)} runs meets it; {have}"]))
         notes = [*notes, *told, f"{len(kept)} of {len(read)} runs meet where={where}"]
         read = [read[at] for at in kept]
     comparison = Comparison.of(read, score, resamples, seed, notes)

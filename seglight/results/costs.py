@@ -58,6 +58,20 @@ def satisfying(where: str, values: Sequence[Mapping[str, Any]], names: Sequence[
     return kept, told
 
 
+def values_asked(where: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the keys that `where` names are in these runs: `miou is 0.505 to 0.523`."""
+    said = []
+    for text in re.split(r"\s+and\s+|,", where):
+        match = CONDITION.fullmatch(text)
+        have = [row[match[1]] for row in rows if match[1] in row] if match else []
+        numbers = [value for value in map(number, have) if value is not None]
+        if match and numbers:
+            said.append(f"{match[1]} is {min(numbers):g} to {max(numbers):g}")
+        elif match:
+            said.append(f"{match[1]} is {', '.join(sorted({str(value) for value in have}))}")
+    return "; ".join(said)
+
+
 def number(text: Any) -> float | None:
     try:
         return float(text)

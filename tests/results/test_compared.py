@@ -49,6 +49,11 @@ def test_runs_without_scores_and_unfinished_ones_are_left_out_by_name(scored_run
     ]
 
 
+def test_a_missing_evaluation_is_named_with_the_command_that_writes_it(scored_run: Scored) -> None:
+    _, left_out = read_runs([Run(scored_run("sweep/a"))], ["shapes_test"])
+    assert "data.split=test` writes it" in left_out[0]
+
+
 def test_jobs_that_halving_ended_early_are_left_out(scored_run: Scored) -> None:
     runs = [scored_run(f"sweep/{name}", skips=name, summary={"epochs": 1}) for name in ("0", "1", "2")]
     folder = runs[0].parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seglight.results.costs import pareto, satisfying
+from seglight.results.costs import pareto, satisfying, values_asked
 
 ROWS = [
     {"latency_ms": 12.0, "params": 11e6, "encoder": "resnet18"},
@@ -31,6 +31,12 @@ def test_a_run_that_lacks_the_value_is_named() -> None:
     assert satisfying("latency_ms<20", ROWS, NAMES)[1] == [
         "c is left out: it does not know what where=latency_ms<20 asks for"
     ]
+
+
+def test_what_the_runs_have_is_said_where_none_meets_a_condition() -> None:
+    rows = [{"miou": 0.505, "freeze": "lora"}, {"miou": 0.523, "freeze": "none"}]
+    said = "miou is 0.505 to 0.523; freeze is lora, none"
+    assert values_asked("miou>52 and freeze=lorra", rows) == said
 
 
 @pytest.mark.parametrize(
