@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from seglight.cli import made, run_command
+
+if TYPE_CHECKING:
+    from seglight.sources.listing import Item
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +28,7 @@ def predict(cfg: DictConfig) -> None:
     from seglight.objects.numbering import Numbering
     from seglight.runs.run import load_run
     from seglight.sources.images import predictions
-    from seglight.sources.listing import Item, items
+    from seglight.sources.listing import items
     from seglight.sources.network import Network
     from seglight.sources.outputs import Outputs
     from seglight.sources.raster import Windows, predict_raster
