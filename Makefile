@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Installing does not compile 2 GB of packages, which takes a minute: what is imported is compiled then, and kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test slow check docs pictures experiments clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev,zoo]"  # compiling takes a minute
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev,zoo]"
 	touch $@
 
 demo: $(VENV)/ready  ## trains the default network on drawn shapes and leaves pictures in outputs/
