@@ -99,10 +99,11 @@ def test_an_exported_graph_has_them_too(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from seglight.cli import CommandLine
     from seglight.deploy.predictor import Predictor
-    from seglight.export import export, with_run_data
+    from seglight.export import export
+    from seglight.run_options import offer_data
 
     file = tmp_path / "net.onnx"
-    with_run_data(CommandLine([f"run={run.path}"]))
+    offer_data(CommandLine([f"run={run.path}"]))
     export(seglight.compose(f"run={run.path}", f"out={file}", config_name="export"))
     image = IMAGES[0].permute(1, 2, 0).numpy()
     with torch.inference_mode():

@@ -49,7 +49,10 @@ def broken_off(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     "overrides",
     [
         pytest.param([*VIT, "decoder=unet", "skips=concat", "freeze=none"], marks=pytest.mark.slow),
-        [*VIT, "decoder=dpt", "skips=none", "freeze=lora", "freeze.dropout=0.2", "encoder.checkpointing=true"],
+        pytest.param(
+            [*VIT, "decoder=dpt", "skips=none", "freeze=lora", "freeze.dropout=0.2", "encoder.checkpointing=true"],
+            marks=pytest.mark.slow,
+        ),
         pytest.param([*VIT, "decoder=linear", "skips=none", "freeze=bitfit"], marks=pytest.mark.slow),
         [*VIT, "decoder=segformer", "skips=none", "freeze=adapter", "trainer.accumulate_grad_batches=2"],
         [*LITE, "decoder=fcn", "skips=none", "freeze=lora", "average=ema"],
