@@ -19,6 +19,7 @@ from seglight.sweeps.job_process import ended, try_run
 from tests.conftest import QUICK, TWO_RANKS, processes, start, statuses, until
 
 
+@pytest.mark.slow
 def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     epochs = [*(a for a in QUICK if "max_epochs" not in a), "trainer.max_epochs=100000,1,2"]
