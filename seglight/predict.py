@@ -84,10 +84,10 @@ def predict(cfg: DictConfig) -> None:
 
 def as_raster(item: Item) -> Item:
     """An image as what `value_range` and `bands` are for. ValueError where it can be none."""
-    if item.kind == "image" and Path(item.path).suffix.lower() in (".tif", ".tiff"):
+    if item.kind == "image" and item.frame is None and Path(item.path).suffix.lower() in (".tif", ".tiff"):
         return replace(item, kind="raster")
     if item.kind != "raster":
-        raise ValueError(f"{item.path}: value_range and bands are of TIFFs and rasters; leave them out")
+        raise ValueError(f"{item.path}: value_range and bands are of TIFFs of one page and rasters; leave them out")
     return item
 
 

@@ -118,7 +118,7 @@ def test_two_inputs_of_one_name_are_kept_apart_and_inputs_are_never_overwritten(
         ({"batch_size": 0}, "batch_size=0: a whole number from 1"),
         ({"window": 100}, "window=100: a multiple of 32"),
         ({"value_range": [5, 5]}, r"value_range=\[5, 5\]: two numbers"),
-        ({"value_range": [0, 4095]}, r"a.png: value_range and bands are of TIFFs and rasters; leave them out"),
+        ({"value_range": [0, 4095]}, "a.png: value_range and bands are of TIFFs of one page and rasters; leave them"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(
@@ -140,6 +140,9 @@ def test_a_value_range_holds_for_small_tiffs_too(run_dir: Path, tmp_path: Path) 
     predict(settings(run_dir, tmp_path / "plain.png", tmp_path / "plain"))
     found = [np.asarray(Image.open(tmp_path / name)) for name in ("deep/deep.tif", "plain/plain.png")]
     np.testing.assert_array_equal(*found)
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((2, 64, 64), np.uint16))
+    with pytest.raises(ValueError, match=r"stack\.tif: value_range and bands are of TIFFs of one page and rasters"):
+        predict(settings(run_dir, tmp_path / "stack.tif", tmp_path / "pages", value_range=[0, 4095]))
 
 
 def test_a_video_of_which_nothing_would_be_written_is_refused(run_dir: Path, tmp_path: Path) -> None:
