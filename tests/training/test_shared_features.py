@@ -12,7 +12,6 @@ import torchvision
 from omegaconf import OmegaConf
 
 import seglight
-from seglight.models.encoder import Encoder
 from seglight.runs.run import Run
 from seglight.sweeps.in_turn import InTurn
 from seglight.sweeps.report import SweepReport
@@ -36,21 +35,6 @@ def weights(tmp_path: Path) -> str:
     """The override that gives every job the same encoder, whatever its seed."""
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "resnet18.pth")
     return f"encoder.weights={tmp_path / 'resnet18.pth'}"
-
-
-@pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the images of each of the encoder's passes."""
-    seen: list[int] = []
-    run = Encoder.run
-
-    def counted(self: Any, x: torch.Tensor) -> Any:
-        if not x.is_meta:
-            seen.append(len(x))
-        return run(self, x)
-
-    monkeypatch.setattr(Encoder, "run", counted)
-    return seen
 
 
 def new(path: Path, *overrides: str) -> Run:
