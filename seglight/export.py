@@ -86,21 +86,11 @@ def written(run: Run, about: About, cfg: DictConfig, path: Path) -> None:
     folder = path.parent / "parts"
     folder.mkdir()
     graph = folder / "float32.onnx"
-    traced: Any = None
-    if cfg.format == "torch":
-        traced = tracing.trace(run.net, about)
-    else:
-        tracing.write_onnx(run.net, graph, about)
+    source = tracing.traced_for(cfg.format, run.net, graph, about)
 
     def write() -> None:
-        if cfg.format == "torch":
-            tracing.write_torch(traced, path, about)
-        elif cfg.format == "openvino":
-            tracing.write_openvino(source, path, about)
-        else:
-            tracing.describe_onnx(source, path, about)
+        tracing.WRITERS[cfg.format](source, path, about)
 
-    source = graph
     if cfg.int8:
         source = folder / "int8.onnx"
         data = build(cfg, "data")

@@ -43,13 +43,12 @@ def facts(run: Run, output: str, precision: str) -> About:
 
 def costs(run: Run, about: About) -> list[tuple[str, str]]:
     """What the network costs, as the card says it."""
-    from seglight.models.anatomy import anatomy
+    from seglight.models.anatomy import gflops
 
     rows = [("parameters", f"{about.params:,}")]
     if hasattr(run.net, "encoder"):
-        parts = anatomy(run.net, (512, 512))  # type: ignore[arg-type]
-        gflops = sum(part.gflops for part in parts)
-        rows.append(("GFLOPs of an image of 512 x 512 pixels (2 a multiply-add)", f"{gflops:.1f}"))
+        flops = gflops(run.net, (512, 512))  # type: ignore[arg-type]
+        rows.append(("GFLOPs of an image of 512 x 512 pixels (2 a multiply-add)", f"{flops:.1f}"))
     summary = run.summary
     if summary.get("train_seconds"):
         rows.append(("training", f"{summary['train_seconds']:,.0f} s on {summary.get('device')}"))

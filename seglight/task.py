@@ -84,7 +84,8 @@ class SegmentationTask(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps_before = checkpoint.get("steps_per_epoch")
-        if checkpoint.get("base"):
+        self.base = checkpoint.get("base")  # a run that goes on leaves out what it did
+        if self.base:
             put_back(checkpoint, self.net)
 
     def on_train_start(self) -> None:

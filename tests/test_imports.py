@@ -38,11 +38,11 @@ ALLOWED = {
     # what trains
     "task": "adapters calibration freeze_policy ignore inference metrics optim",
     "runs": "adapters config data deploy errors inference mistakes overrides ranks values",
-    "objects": "background deploy ignore values",
+    "objects": "background data deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",
     "callbacks": "background data deploy ignore metrics models objects parts peak_memory ranks results runs values",
     "training": (
-        "adapters callbacks config data errors extras freeze_policy ignore models overrides parts peak_memory ranks "
+        "adapters callbacks config data errors extras freeze_policy models overrides parts peak_memory ranks "
         "results runs task values"
     ),
     "sweeps": "callbacks config data errors extras mistakes overrides ranks results runs training values",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch.distributed as dist
 
-from seglight.data.sampler import rank_and_world
+from seglight.data.sampler import dealt, rank_and_world
 
 
 def on_rank_0(items: list[Any]) -> list[Any]:
@@ -17,8 +16,7 @@ def on_rank_0(items: list[Any]) -> list[Any]:
         return items
     parts: Any = [None] * world if rank == 0 else None
     dist.gather_object(items, parts)
-    turns = itertools.zip_longest(*(parts or [items]))
-    return [item for turn in turns for item in turn if item is not None]
+    return dealt(parts or [items])
 
 
 def on_every_rank(items: list[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ import seglight
 from seglight.callbacks.best import Best
 from seglight.callbacks.resumable import Resumable
 from seglight.data.fingerprint import fingerprints
-from seglight.models.anatomy import anatomy
+from seglight.models.anatomy import gflops
 from seglight.models.encoder_decoder import EncoderDecoder
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.runs.run import Run
@@ -71,8 +71,7 @@ class RunSummary(Resumable):
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.write(trainer)
         if trainer.is_global_zero and isinstance(pl_module.net, EncoderDecoder):
-            parts = anatomy(pl_module.net, (512, 512))
-            self.run.update_summary(gflops=round(sum(part.gflops for part in parts), 3))
+            self.run.update_summary(gflops=round(gflops(pl_module.net, (512, 512)), 3))
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         if trainer.is_global_zero:

@@ -19,7 +19,7 @@ from seglight.data.chunks import INDEX, ForeignChunks, decode_image, decode_png,
 from seglight.data.dataset import Lazily, Sample
 from seglight.data.pair import Pair
 from seglight.data.pixels import Pixels
-from seglight.data.sampler import NOT_COUNTED, TrainingSampler
+from seglight.data.sampler import TrainingSampler
 from seglight.ignore import IGNORE_INDEX
 
 WINDOW = 8  # chunks that are shuffled together
@@ -84,8 +84,6 @@ class ChunkedDataset(Dataset[Sample]):
             mask[invalid] = IGNORE_INDEX
         if self.augment is not None:
             image, mask = self.augment(image, mask, (self.seed, epoch, index))
-        if epoch == NOT_COUNTED:
-            mask = np.full_like(mask, IGNORE_INDEX)
         return Sample(image, mask, item["name"])
 
     def __getstate__(self) -> dict[str, Any]:

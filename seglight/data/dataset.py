@@ -15,8 +15,6 @@ from torch.utils.data import Dataset, get_worker_info
 from seglight.data.augmentation import Augmentation, AugmentationError
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
-from seglight.data.sampler import NOT_COUNTED
-from seglight.ignore import IGNORE_INDEX
 
 
 @dataclass(slots=True)
@@ -94,7 +92,5 @@ class SegmentationDataset(Dataset[Sample]):
                         raise
                     failures.append(error)
                     break
-            if epoch == NOT_COUNTED:
-                mask = np.full_like(mask, IGNORE_INDEX)
             return Sample(image, mask, pair.name, tuple(failures))
         return Sample(None, None, self.pairs[index].name, tuple(failures))

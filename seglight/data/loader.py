@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from seglight.data.augmentation import AugmentationError
 from seglight.data.dataset import Sample
 from seglight.data.sampler import NOT_COUNTED, Batches, EvaluationSampler, TrainingSampler, rank_and_world
+from seglight.ignore import IGNORE_INDEX
 
 log = logging.getLogger(__name__)
 
@@ -126,18 +127,19 @@ class Loader(DataLoader[Any]):
                         f"{len(skipped)} of {total} files could not be read, more than data.on_error=skip accepts "
                         f"(1%); the last: {failure}"
                     )
-            if idle:  # a rank without an image of its own: nothing counts or shows the one that it gets
-                batch["name"] = []
+            if idle:  # a rank without an image of its own
+                batch = uncounted(batch)
             yield batch if idle or len(batch["name"]) > 0 else self.stand_in()
 
     def stand_in(self) -> dict[str, Any]:
-        """What an evaluation gets for a batch of skipped images, so that every rank keeps its number of batches.
-
-        It is the first readable image with a mask of 255 and no name: nothing counts it or shows it.
-        """
+        """What an evaluation gets for a batch of skipped images, so that every rank keeps its number of batches."""
         samples = (self.dataset[NOT_COUNTED, index] for index in range(len(self.dataset)))  # type: ignore[arg-type]
-        readable = next(sample for sample in samples if sample.image is not None)
-        return {**self.collate_fn([readable]), "name": []}
+        return uncounted(self.collate_fn([next(sample for sample in samples if sample.image is not None)]))
+
+
+def uncounted(batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch with masks of 255 and without names: nothing counts it or shows it."""
+    return {**batch, "mask": torch.full_like(batch["mask"], IGNORE_INDEX), "name": []}
 
 
 def start_worker(_: int) -> None:

@@ -67,7 +67,11 @@ class FileReader:
 
     def invalid(self, pair: Pair) -> NDArray[np.bool_] | None:
         """Where the image has no data [H, W]; not read where its file's name and start say that it has."""
-        return None if self.pixels is None or self.pixels.all_data(pair.image) else self.image(pair)[1]
+        return None if self.all_data(pair) else self.image(pair)[1]
+
+    def all_data(self, pair: Pair) -> bool:
+        """Whether the image's file says without being read that it has data everywhere."""
+        return self.pixels is None or self.pixels.all_data(pair.image)
 
     def image_part(self, pair: Pair, window: Window) -> tuple[Image, NDArray[np.bool_] | None] | None:
         """`image` within a window; None where that takes reading all of the file."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-NOT_COUNTED = -1  # the epoch of a sample whose mask is 255 all over
+NOT_COUNTED = -1  # the epoch of a sample that the loader takes names and labels from
 Key = tuple[int, int]  # (epoch, index): what a sample's randomness is drawn from
 
 
@@ -20,6 +20,11 @@ def rank_and_world() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def dealt(parts: Iterable[Iterable[Any]]) -> list[Any]:
+    """What each rank has (never None) as one list, in the order in which `EvaluationSampler` deals images out."""
+    return [item for turn in zip_longest(*parts) for item in turn if item is not None]
 
 
 class TrainingSampler(Sampler[Key]):

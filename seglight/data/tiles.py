@@ -179,7 +179,7 @@ class TileReader:
     def invalid(self, pair: Pair) -> NDArray[np.bool_] | None:
         """Where the image's window has no data [H, W]."""
         reader: Any = self.reader
-        if not hasattr(reader, "pixels") or reader.pixels is None or reader.pixels.all_data(pair.image):
+        if not hasattr(reader, "all_data") or reader.all_data(pair):
             return None
         assert pair.window is not None
         return self.image(pair, pair.window)[1]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,21 @@ def write_torch(traced: Any, path: Path, about: About) -> None:
     """A .pt file that `torch.jit.load` reads without seglight."""
     with quiet_tracing("torch"):
         torch.jit.save(traced, str(path), _extra_files={f"{KEY}.json": about.text().encode()})  # type: ignore[no-untyped-call]
+
+
+# What writes a file of each format, its metadata in it, of what `traced_for` gives.
+WRITERS: dict[str, Callable[[Any, Path, About], None]] = {
+    "onnx": describe_onnx, "openvino": write_openvino, "torch": write_torch,
+}  # fmt: skip
+
+
+def traced_for(name: str, net: nn.Module, graph: Path, about: About) -> Any:
+    """The network as a format's writer takes it: traced, or as the ONNX file `graph`, made where it is not there."""
+    if name == "torch":
+        return trace(net, about)
+    if not graph.is_file():
+        write_onnx(net, graph, about)
+    return graph
 
 
 @contextmanager

@@ -50,13 +50,14 @@ def score(cfg: DictConfig) -> None:
     places = Places.of(cfg, runs, data)
     task = build_task(runs[0].cfg, data, network(runs))
     numbering = Numbering(**cfg.objects) if cfg.instances else None
+    tiles = getattr(data, "tiles", None)  # another project's data module has none
     if numbering is not None:
         if not labelled:
             raise ValueError(f"instances=true: data.split={data.split} has no masks to score objects against")
-        if getattr(data, "tiles", None) is not None:
+        if tiles is not None:
             raise ValueError("instances=true: data.tile cuts objects in parts; data.tile=null inference=slide does not")
         numbering.check(data)
-    if cfg.boundary and labelled and getattr(data, "tiles", None) is not None:
+    if cfg.boundary and labelled and tiles is not None:
         raise ValueError(
             "boundary=true: data.tile would count each window as an image; data.tile=null inference=slide does not"
         )
@@ -65,7 +66,7 @@ def score(cfg: DictConfig) -> None:
     task.net.to(memory_format=task.memory_format)
     width = runs[0].cfg.get("boundary_width") if cfg.boundary_width is None else cfg.boundary_width
     counted = CountImages(places.scores if labelled else None, data, None, width)
-    boundaries, throughput, tiles = Boundaries(), Throughput(), getattr(data, "tiles", None)
+    boundaries, throughput = Boundaries(), Throughput()
     no_data = data.no_data(data.split) if cfg.save_predictions and hasattr(data, "no_data") else None
     objects = None if numbering is None else CountObjects(data, numbering)
     quiet()

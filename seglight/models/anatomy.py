@@ -93,6 +93,17 @@ def anatomy(net: EncoderDecoder, size: tuple[int, int]) -> list[Part]:
     return parts
 
 
+def gflops(net: EncoderDecoder, size: tuple[int, int]) -> float:
+    """GFLOPs of the whole network for an image of `size`: what those of its parts add up to."""
+    image, training = torch.empty(1, net.encoder.normalize.channels, *size, device="meta"), net.training
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            on_meta(net.eval(), image)
+    finally:
+        net.train(training)
+    return float(counter.get_total_flops() / 1e9)
+
+
 def children(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The layers of a decoder, one level into its lists and dictionaries."""
     for name, child in module.named_children():

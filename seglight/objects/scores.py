@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seglight.data.sampler import dealt
 from seglight.ignore import IGNORE_INDEX
 from seglight.objects.numbering import Object
 
@@ -102,8 +102,7 @@ def merged(parts: Sequence[ObjectScores]) -> ObjectScores:
         states = [getattr(part, name).metric_state for part in parts]
         for key, first in states[0].items():
             values = [state[key] for state in states]
-            in_turn = (one for turn in itertools.zip_longest(*values) for one in turn if one is not None)
-            setattr(getattr(whole, name), key, list(in_turn) if isinstance(first, list) else sum(values))
+            setattr(getattr(whole, name), key, dealt(values) if isinstance(first, list) else sum(values))
     for index in whole.things:
         whole.true[index] = sum(part.true[index] for part in parts)
         whole.found[index] = sum(part.found[index] for part in parts)

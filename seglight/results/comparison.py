@@ -204,10 +204,11 @@ def compare(
     places = [runs] if isinstance(runs, str | Path) else list(runs)
     read, notes = read_runs(find_runs(places), scores)
     if where and read:
-        kept, told = satisfying(where, [known(run) for run in read], [run.name for run in read])
+        values = [known(run) for run in read]
+        kept, told = satisfying(where, values, [run.name for run in read])
         if not kept:
-            have = values_asked(where, [known(run) for run in read])
-            raise ValueError("\n".join([*notes, *told, f"where={where}: none of {len(read)} runs meets it; {have}"]))
+            have = f"where={where}: none of {len(read)} runs meets it; {values_asked(where, values)}"
+            raise ValueError("\n".join([*notes, *told, have]))
         notes = [*notes, *told, f"{len(kept)} of {len(read)} runs meet where={where}"]
         read = [read[at] for at in kept]
     comparison = Comparison.of(read, score, resamples, seed, notes)

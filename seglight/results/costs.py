@@ -32,23 +32,27 @@ def costs_of(run: ComparedRun) -> dict[str, float]:
     return {key: float(run.summary[key]) for key in COSTS if isinstance(run.summary.get(key), int | float)}
 
 
+def conditions_of(where: str) -> list[tuple[str, str, str]]:
+    """Key, sign and value of each condition. ValueError where a text is none."""
+    matches = [CONDITION.fullmatch(text) for text in re.split(r"\s+and\s+|,", where)]
+    if None in matches:
+        raise ValueError(f"where={where}: expected conditions such as latency_ms<20, joined by `and`")
+    return [(match[1], match[2], match[3].strip("'\"")) for match in matches if match is not None]
+
+
 def satisfying(where: str, values: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[list[int], list[str]]:
     """The rows that meet `where`, and a line for those that lack a value it asks for.
 
     where: conditions joined by `and`: `latency_ms<20 and encoder=resnet18`. ValueError for a key that no row has.
     """
     conditions = []
-    for text in re.split(r"\s+and\s+|,", where):
-        match = CONDITION.fullmatch(text)
-        if match is None:
-            raise ValueError(f"where={where}: expected conditions such as latency_ms<20, joined by `and`")
-        key, sign, value = match[1], OPERATORS[match[2]], match[3].strip("'\"")
-        known = sorted({key for row in values for key in row})
+    known = sorted({key for row in values for key in row})
+    for key, sign, value in conditions_of(where):
         if key not in known:
             raise ValueError(f"where={where}: no run knows {key}; what they know: {', '.join(known)}")
-        if match[2] not in ("=", "==", "!=") and number(value) is None:
-            raise ValueError(f"where={where}: {key}{match[2]} needs a number")
-        conditions.append((key, sign, value))
+        if sign not in ("=", "==", "!=") and number(value) is None:
+            raise ValueError(f"where={where}: {key}{sign} needs a number")
+        conditions.append((key, OPERATORS[sign], value))
     unknown = [name for row, name in zip(values, names, strict=True) if any(key not in row for key, _, _ in conditions)]
     kept = [
         at for at, row in enumerate(values)
@@ -61,14 +65,13 @@ def satisfying(where: str, values: Sequence[Mapping[str, Any]], names: Sequence[
 def values_asked(where: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """What the keys that `where` names are in these runs: `miou is 0.505 to 0.523`."""
     said = []
-    for text in re.split(r"\s+and\s+|,", where):
-        match = CONDITION.fullmatch(text)
-        have = [row[match[1]] for row in rows if match[1] in row] if match else []
+    for key, _, _ in conditions_of(where):
+        have = [row[key] for row in rows if key in row]
         numbers = [value for value in map(number, have) if value is not None]
-        if match and numbers:
-            said.append(f"{match[1]} is {min(numbers):g} to {max(numbers):g}")
-        elif match:
-            said.append(f"{match[1]} is {', '.join(sorted({str(value) for value in have}))}")
+        if numbers:
+            said.append(f"{key} is {min(numbers):g} to {max(numbers):g}")
+        else:
+            said.append(f"{key} is {', '.join(sorted({str(value) for value in have}))}")
     return "; ".join(said)
 
 

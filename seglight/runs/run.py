@@ -175,18 +175,17 @@ class Run:
 
     def weights(self, which: str | None = None) -> dict[str, torch.Tensor]:
         """The network's state dict in a checkpoint; with adapters on pretrained weights it is without these."""
-        path = self.checkpoint_path(which)
-        if not path.is_file():
-            status = self.summary.get("status")
-            raise FileNotFoundError(f"{path} does not exist (the run is {status}): no evaluation has been finished yet")
-        state = self.read_checkpoint(which).get("state_dict", {})
-        return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+        return network_state(self.read_checkpoint(which))
 
     def read_checkpoint(self, which: str | None = None) -> dict[str, Any]:
         """All that a checkpoint holds."""
         from seglight.runs.checkpoint import read_checkpoint
 
-        return read_checkpoint(self.checkpoint_path(which))
+        path = self.checkpoint_path(which)
+        if not path.is_file():
+            status = self.summary.get("status")
+            raise FileNotFoundError(f"{path} does not exist (the run is {status}): no evaluation has been finished yet")
+        return read_checkpoint(path)
 
     @cached_property
     def net(self) -> nn.Module:
@@ -197,19 +196,24 @@ class Run:
         from seglight.adapters.low_rank import merge
 
         with torch.inference_mode(False):  # or a network first asked for in inference mode could never train
-            net = self.untrained_net()
-            net.load_state_dict({**base_of(net), **self.weights()})
+            checkpoint = self.read_checkpoint()
+            net = self.network(checkpoint.get("base"), self.checkpoint_path())
+            net.load_state_dict({**base_of(net), **network_state(checkpoint)})
             merge(net)
         return net.eval()
 
     def untrained_net(self, which: str | None = None) -> nn.Module:
         """The network that the config describes, with those pretrained weights alone that a checkpoint leaves out."""
+        path = self.checkpoint_path(which)
+        return self.network(self.read_checkpoint(which).get("base") if path.is_file() else None, path)
+
+    def network(self, needed: dict[str, str] | None, path: Path) -> nn.Module:
+        """`untrained_net` for a checkpoint at `path` that needs a base, or none."""
         from seglight.config import build_model
         from seglight.runs.base import built_on
 
-        path, cfg = self.checkpoint_path(which), self.cfg.copy()
+        cfg = self.cfg.copy()
         OmegaConf.set_struct(cfg, False)
-        needed = self.read_checkpoint(which).get("base") if path.is_file() else None
         if needed is not None:
             return built_on(needed, cfg, path)
         if OmegaConf.select(cfg, "net.encoder.weights") is not None:
@@ -291,6 +295,12 @@ class Run:
             pixels = [self.pixels.pictured(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
         rows = zip(masks, pixels, shares, strict=True)
         return [Prediction(mask, image, self.classes, self.palette, share) for mask, image, share in rows]
+
+
+def network_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The network's tensors in a checkpoint, by their own names."""
+    state = checkpoint.get("state_dict", {})
+    return {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
 
 
 def read_yaml(path: Path) -> Any:

@@ -47,12 +47,6 @@ def made(run: Run, about: About, formats: Sequence[str], folder: Path) -> dict[s
 
 def write(run: Run, about: About, name: str, folder: Path) -> Path:
     """The file of one format, its metadata in it."""
-    path, graph = folder / f"net{tracing.ENDINGS[name]}", folder / "graph.onnx"
-    if name == "torch":
-        tracing.write_torch(tracing.trace(run.net, about), path, about)
-        return path
-    if not graph.is_file():
-        tracing.write_onnx(run.net, graph, about)
-    writer = tracing.write_openvino if name == "openvino" else tracing.describe_onnx
-    writer(graph, path, about)
+    path = folder / f"net{tracing.ENDINGS[name]}"
+    tracing.WRITERS[name](tracing.traced_for(name, run.net, folder / "graph.onnx", about), path, about)
     return path

@@ -13,14 +13,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
-from torch.utils.flop_counter import FlopCounterMode
 
 from seglight import mistakes
 from seglight.config import compose, conf_dir
 from seglight.models import EncoderDecoder
-from seglight.models.geometry import on_meta
+from seglight.models.anatomy import gflops
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +157,7 @@ def explained(reasons: dict[Cell, str]) -> Iterator[str]:
 def cost(network: EncoderDecoder, size: tuple[int, int]) -> str:
     """Parameters in millions (fixed kernels aside) / GFLOPs."""
     parameters = sum(p.numel() for p in network.parameters())
-    image = torch.empty(1, network.encoder.normalize.channels, *size, device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        on_meta(network.eval(), image)
-    return f"{parameters / 1e6:.1f} / {counter.get_total_flops() / 1e9:{'.0f' if size[0] > 256 else '.1f'}}"
+    return f"{parameters / 1e6:.1f} / {gflops(network, size):{'.0f' if size[0] > 256 else '.1f'}}"
 
 
 def table(title: str, costs: dict[Cell, str], columns: list[tuple[str, str]], names: list[str]) -> list[str]:

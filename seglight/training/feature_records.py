@@ -6,7 +6,7 @@ Shapes: B batch, C channels, H W pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from seglight.data.loader import Collate
-from seglight.data.sampler import NOT_COUNTED
 from seglight.data.variants import Variants
-from seglight.ignore import IGNORE_INDEX
 
 View = tuple[int, bytes]  # an image's number, and the outcome of its augmentation (`Variants`)
 
@@ -52,9 +50,6 @@ class StoredFeatures(Dataset[Record]):
 
     def __getitem__(self, key: tuple[int, int]) -> Record:
         epoch, index = key
-        if epoch == NOT_COUNTED:
-            record = self.records[index, self.variants((self.seed, 0, index))]
-            return replace(record, mask=torch.full_like(record.mask, IGNORE_INDEX))
         return self.records[index, self.variants((self.seed, epoch, index))]
 
 

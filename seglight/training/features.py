@@ -16,7 +16,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.loader import Collate, Loader
 from seglight.data.memory import available_memory, refuse_too_large
 from seglight.data.progress import progress_bar
-from seglight.data.sampler import Batches, Key, rank_and_world
+from seglight.data.sampler import Batches, Key, dealt, rank_and_world
 from seglight.data.variants import Variants
 from seglight.training.feature_encoding import Encoding, encoding, refuse
 from seglight.training.feature_files import Entry, read, write
@@ -142,7 +142,7 @@ class FeatureData(LightningDataModule):
         log.info("%s, about %s in %s, for this sweep", said(title, dataset, keys), readable(size), shelf.folder)
         shelf.shapes, shelf.size = encode.shapes, encode.size
         entries = shelf.write(rank, added[rank::world], self.encoded(encode, title, dataset, drawn[rank::world]))
-        entries = of_all_ranks(entries, len(added))
+        entries = of_all_ranks(entries)
         if rank == 0:
             shelf.finish(added, entries)
         shelf.put(added, entries)
@@ -156,7 +156,7 @@ class FeatureData(LightningDataModule):
         if self.fits(size, f"{said(title, dataset, keys)}, about {readable(size)}"):
             return list(records)
         entries = write(self.folder / f"{title}-{rank}.bin", ((x.name, x.tensors()) for x in records))
-        return read(self.folder, of_all_ranks(entries, len(keys)))
+        return read(self.folder, of_all_ranks(entries))
 
     def encoded(self, encode: Encoding, title: str, dataset: Any, keys: list[Key]) -> Iterator[Record]:
         """The records of `keys`, one after the other."""
@@ -196,17 +196,14 @@ def of_first_rank(value: Any) -> Any:
     return box[0]
 
 
-def of_all_ranks(entries: list[Entry], count: int) -> list[Entry]:
-    """The `count` entries of all ranks, whose shares lie interleaved."""
+def of_all_ranks(entries: list[Entry]) -> list[Entry]:
+    """The entries of all ranks, whose shares lie interleaved, on each of them."""
     world = rank_and_world()[1]
     if world == 1:
         return entries
     shares: list[Any] = [None] * world
     dist.all_gather_object(shares, entries)
-    joined: list[Any] = [None] * count
-    for rank, share in enumerate(shares):
-        joined[rank::world] = share
-    return joined
+    return dealt(shares)
 
 
 def views(variants: Variants, seed: int, length: int, epochs: int) -> dict[View, Key]:

@@ -16,7 +16,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 from torch import nn
 
-from seglight.adapters.base import base_of
 from seglight.callbacks.advice import Advice
 from seglight.callbacks.best import Best
 from seglight.callbacks.checkpoints import Checkpoints
@@ -64,7 +63,7 @@ def fit(run: Run) -> None:
         data = build(cfg, "data")
         net = build_net(run)
         task = build_task(cfg, data, net)
-        task.base = base(cfg, net) if not last_checkpoint(run) else stored_base(run, net)
+        task.base = base(cfg, net)
         prepare_task(task, data, cfg)
         best = Best()
         trainer = build_trainer(cfg, run, callbacks(run, best, data))
@@ -94,11 +93,6 @@ def last_checkpoint(run: Run) -> Path | None:
     """The checkpoint that the run goes on from, if it has one."""
     path = run.checkpoint_path("last")
     return path if path.is_file() else None
-
-
-def stored_base(run: Run, net: nn.Module) -> dict[str, str] | None:
-    """What the last checkpoint leaves out: a run that goes on leaves out the same."""
-    return run.read_checkpoint("last").get("base") if base_of(net) else None
 
 
 def initialise(net: nn.Module, cfg: DictConfig) -> None:

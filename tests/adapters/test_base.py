@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,22 @@ def test_another_run_starts_from_it_and_holds_everything(
     held = checkpoint(other, "last")
     assert "base" not in held
     assert "net.encoder.net.bn1.running_mean" in held["state_dict"]
+
+
+def test_a_run_whose_checkpoint_holds_everything_goes_on_so(run: Run, weights: Path, tmp_path: Path) -> None:
+    """As runs of earlier versions do: what another process cannot have is not left out when they are resumed."""
+    shutil.copytree(run.path, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    full, adapted = checkpoint(run, "last"), seglight.build_model(run.cfg)
+    del full["base"]
+    full["state_dict"] = {f"net.{name}": x for name, x in adapted.state_dict().items()} | full["state_dict"]
+    torch.save(full, path)
+    resumed = Run.resume(tmp_path / "run", ["trainer.max_epochs=2"])
+    fit(resumed)
+    held = checkpoint(resumed, "last")
+    assert "base" not in held
+    mean = torch.load(weights, weights_only=True)["bn1.running_mean"]
+    assert torch.equal(held["state_dict"]["net.encoder.net.bn1.running_mean"], mean)
 
 
 def test_other_weights_and_no_weights_are_refused_in_one_message(run: Run, weights: Path) -> None:

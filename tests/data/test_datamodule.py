@@ -315,5 +315,7 @@ def test_a_rank_without_an_image_of_its_own_names_none(monkeypatch: pytest.Monke
     for rank in range(2):
         for module in (sampler, loader):
             monkeypatch.setattr(module, "rank_and_world", lambda rank=rank: (rank, 2))
-        names.append([batch["name"] for batch in data.val_dataloader()])
+        batches = list(data.val_dataloader())
+        names.append([batch["name"] for batch in batches])
+        assert all(bool((batch["mask"] == 255).all()) == (batch["name"] == []) for batch in batches)
     assert names == [[["val_0000"]], [[]]]
