@@ -79,12 +79,15 @@ def encode_pair(pair: Pair, reader: Reader) -> dict[str, Any]:
         image, mask = reader(pair)
         if image.dtype != np.uint8 or image.shape[2] != 3:
             raise ValueError(f"{pair.name}: of a reader that is no FileReader, chunks hold RGB images of 8 bits alone")
-    else:
-        image, invalid = reader.image(pair)
+    elif reader.pixels is None or reader.all_data(pair):
+        image, _ = reader.image(pair)
         mask = reader.labels_of(pair, image.shape[:2])
-        pixels = reader.pixels or Pixels()
+    else:
+        pixels = reader.pixels
+        stored = read_stored(pair.image, pair.frame, pixels.axes, pixels.exif == "apply")
+        image, invalid = pixels.image(stored, pair.image)
+        mask = reader.labels_of(pair, image.shape[:2])
         if invalid is not None or not pixels.ordinary or image.dtype != np.uint8:
-            stored = read_stored(pair.image, pair.frame, pixels.axes, pixels.exif == "apply")
             if pixels.bands is not None:
                 stored = replace(stored, values=pixels.chosen(stored, pair.image), alpha=())
             return {"name": pair.name, "image": pack(stored), "mask": png(mask)}
