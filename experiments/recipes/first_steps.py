@@ -64,7 +64,7 @@ def uniform(cfg: DictConfig, name: str) -> float:
         loss = build(cfg, "loss")
         loss.set_class_counts(data.class_counts(data.train_split))
         return float(loss(torch.zeros(len(masks), cfg.data.num_classes, *masks.shape[1:]), masks.long()))
-    return nats * (1.5 if name in ("torchvision_fcn", "cityscapes") else 1)  # the auxiliary head counts half
+    return 1.5 * nats  # an auxiliary head counts half
 
 
 def main() -> None:
