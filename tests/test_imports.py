@@ -47,8 +47,8 @@ ALLOWED = {
     ),
     "sweeps": "callbacks config data errors extras mistakes overrides ranks results runs training values",
     "evaluation": (
-        "calibration callbacks cli config data deploy errors inference metrics objects overrides ranks results runs "
-        "training values"
+        "calibration callbacks cli config data deploy errors inference metrics models objects overrides ranks results "
+        "runs training values"
     ),
     "tables": "config deploy mistakes models",
     "run_facts": "data deploy models runs",

@@ -48,7 +48,7 @@ def score(cfg: DictConfig) -> None:
         data.palette = safe_palette(data.palette)
     inference = build(cfg, "tta")
     places = Places.of(cfg, runs, data)
-    task = build_task(runs[0].cfg, data, network(runs))
+    task = build_task(runs[0].cfg, data, network(runs, one_of("fold_norms", cfg.fold_norms, (True, False))))
     numbering = Numbering(**cfg.objects) if cfg.instances else None
     tiles = getattr(data, "tiles", None)  # another project's data module has none
     if numbering is not None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from torch import nn
 
 from seglight.data.prediction import inside
 from seglight.inference import Ensemble
+from seglight.models.folding import fold_norms
 from seglight.overrides import paths_of
 from seglight.results.image_scores import scores_file
 from seglight.runs.run import Run, load_run
 from seglight.values import one_of, shortened, typed
+
+log = logging.getLogger(__name__)
 
 USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
 WRITTEN = (
@@ -36,8 +41,12 @@ def checkpoints(cfg: DictConfig) -> list[str]:
     return [one_of("checkpoint", which, ("best", "last")) for which in asked or [typed(asked)]]
 
 
-def network(runs: Sequence[Run]) -> nn.Module:
-    """The network of a run, or the ensemble of several: the mean of their probabilities."""
+def network(runs: Sequence[Run], folded: bool = False) -> nn.Module:
+    """The network of a run, or the ensemble of several: the mean of their probabilities; norms folded or not."""
+    for run in runs if folded else ():
+        net: Any = run.net
+        count = fold_norms(net, torch.zeros(1, net.encoder.normalize.channels, 256, 256, dtype=torch.uint8))
+        log.info("fold_norms=true: %d norms of %s", count, run.path)
     return runs[0].net if len(runs) == 1 else Ensemble([run.net for run in runs])
 
 
@@ -73,6 +82,8 @@ class Places:
         """
         named = ["_".join(checkpoints(cfg)), cfg.axes.inference, cfg.axes.tta]
         own = runs[0].cfg.get("boundary_width")
+        if cfg.fold_norms:
+            named.append("folded")
         if cfg.boundary_width is not None and cfg.boundary_width != own:
             named.append(f"boundary{cfg.boundary_width:g}")
         split = "_".join([str(data.split), *(name for name in named if name not in USUAL)])

@@ -1,4 +1,4 @@
-"""Which networks can be exported, and how far the exported ones are from PyTorch: presets, then every encoder."""
+"""Which networks can be exported, and how far they are from PyTorch: presets, every encoder, every decoder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from seglight.deploy.about import About
 from seglight.deploy.checks import SIZES, differences
 from seglight.deploy.runtimes import open_runtime
 from seglight.deploy.tracing import trace, write_onnx, write_openvino, write_torch
+from seglight.tables.grid import decoder_overrides, decoders
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def write_exports(path: Path) -> None:
         "`python -m seglight.inspect exports=docs/exports.md`.",
         "",
     ]
-    for title, group in (("Presets", presets()), ("Encoders", encoders())):
+    for title, group in (("Presets", presets()), ("Encoders", encoders()), ("Decoders", others())):
         lines += [f"### {title}", "", f"| network | {' | '.join(FORMATS)} |", "|---" * (len(FORMATS) + 1) + "|"]
         for overrides in group:
             lines.append(row(overrides))
@@ -58,6 +59,16 @@ def encoders() -> Iterator[str]:
         fcn = [f"encoder={name} decoder=fcn skips={skips}" for skips in ("add8", "add16", "add4", "none")]
         for choices in ([f"encoder={name} decoder=unet_auto skips=concat"], fcn):
             yield from islice(filter(fits, choices), 1)
+
+
+def others() -> Iterator[str]:
+    """Every decoder over a ResNet, and those for transformers over two of these, with the first skips that fit."""
+    of_transformers = ["dpt", "linear", "segformer", "upernet"]
+    chosen = {"resnet18": list(decoders()), "vit_small": of_transformers, "swin_tiny": of_transformers}
+    for encoder, names in chosen.items():
+        for name in names:
+            cell = " ".join([f"encoder={encoder}", *decoder_overrides(name)])
+            yield from islice(filter(fits, (f"{cell} skips={skips}" for skips in ("concat", "add4", "none"))), 1)
 
 
 def fits(overrides: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seglight.tables.exports import FORMATS, encoders, measured, presets, row
+from seglight.tables.exports import FORMATS, encoders, measured, others, presets, row
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_patches_are_refused_with_the_reason() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", [*presets(), *encoders()])
+@pytest.mark.parametrize("overrides", [*presets(), *encoders(), *others()])
 def test_every_preset_and_encoder_is_exact_in_every_format(overrides: str) -> None:
     if overrides in REFUSED:
         with pytest.raises(ValueError, match="decoder=patch"):
