@@ -1,4 +1,4 @@
-"""What ONNX has no operation for at any size, as products with matrices that are computed from the sizes."""
+"""What ONNX has no operation for that is right at any size, as products and picks computed from the sizes."""
 
 # Shapes: B batch, C channels, h w cells, n m cells before and after
 
@@ -15,19 +15,32 @@ from torch.overrides import TorchFunctionMode
 class AsProducts(TorchFunctionMode):
     """While a network is traced: antialiased bicubic resizing (a transformer's position embeddings), pools to n cells.
 
-    Both are a weighted mean along each axis, and so a product with a matrix on either side of the map.
+    Both are a weighted mean along each axis, and so a product with a matrix on either side of the map. And a roll:
+    its cells are picked by number, because torch writes one that is wrong where it is longer than the map.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.interpolate and kwargs.get("antialias") and kwargs.get("mode") == "bicubic":
             return along_both(args[0], kwargs["size"], bicubic)
+        if func is torch.roll:
+            return rolled(*args, **kwargs)
+        if func is F.interpolate and kwargs.get("mode") == "area":
+            func, args, kwargs = F.adaptive_avg_pool2d, (args[0], kwargs["size"]), {}
         if func is F.adaptive_avg_pool2d:
             cells = args[1] if len(args) > 1 else kwargs["output_size"]
             pair = (cells, cells) if isinstance(cells, int) else tuple(cells)
             if pair != (1, 1) and None not in pair:
                 return along_both(args[0], pair, pooled)
         return func(*args, **kwargs)
+
+
+def rolled(x: Tensor, shifts: Any, dims: Any) -> Tensor:
+    """torch.roll along axes: what leaves a map at one end comes in at the other."""
+    for shift, axis in zip(*((given,) if isinstance(given, int) else given for given in (shifts, dims)), strict=True):
+        cells = x.shape[axis]
+        x = x.index_select(axis, torch.remainder(torch.arange(cells, device=x.device) - shift, cells))
+    return x
 
 
 def along_both(x: Tensor, size: Any, matrix: Any) -> Tensor:

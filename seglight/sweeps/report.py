@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 WORDS = {"failed": "failed", "interrupted": "interrupted", "running": "still running", "waiting": "not started"}
 LONGEST = 160  # characters of an error: a terminal or two are so wide
-RESAMPLES = 2000  # for a first look; `python -m seglight.compare` takes more
 
 
 class SweepReport(Callback):
@@ -104,7 +103,7 @@ def compared(runs: Sequence[Run]) -> tuple[Comparison | None, str]:
 
     try:
         read, _ = read_runs(runs)
-        return (Comparison.of(read, resamples=RESAMPLES), "") if len(read) > 1 else (None, "")
+        return (Comparison.of(read), "") if len(read) > 1 else (None, "")
     except ValueError as error:
         return None, str(error)
 

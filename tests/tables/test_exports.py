@@ -9,7 +9,7 @@ from seglight.tables.exports import FORMATS, encoders, measured, others, presets
 pytestmark = pytest.mark.slow
 
 # The kinds of size arithmetic: pooled odd maps, crops by offsets, mirrored borders, multiples, SAME padding, windows,
-# patches whose positions are resized.
+# patches whose positions are resized, windows that are rolled, pools to n cells.
 SAMPLE = (
     "model=unet_small",
     "model=linknet encoder=mobilenet_v2",
@@ -19,6 +19,8 @@ SAMPLE = (
     "encoder=unet_valid encoder.channels=[4,8,8] decoder=unet_tiles skips=concat",
     "encoder=resnet18 decoder=fcn_head skips=none",
     "encoder=vgg11_bn decoder=interpolate skips=none",
+    "encoder=timm encoder.name=swin_tiny_patch4_window7_224 decoder=linear skips=none",
+    "encoder=resnet18 decoder=smp decoder.name=PSPNet skips=none",
     "encoder=vit_small +encoder.depth=4 +encoder.pyramid_width=16 decoder=upernet skips=concat decoder.width=16",
 )
 REFUSED = ("model=patch", "model=patch_interpolate")
