@@ -139,16 +139,21 @@ def write(
     indices = dict.fromkeys(written, unlabelled if background is None else background)
     indices |= {name: index for index, name in enumerate(classes)}
 
-    def one(image: Annotated) -> None:
+    def one(image: Annotated) -> list[str]:
+        """Its files; which of its objects have no pixel in it."""
         bring(image, folder / "images" / f"{image.name}{image.suffix}", link)
-        mask = painted(image, indices, unlabelled)
+        mask, outside = painted(image, indices, unlabelled)
         palette_image(mask, palette).save(prediction_file(folder / "masks", image.name))
+        return outside
 
     folder.mkdir()
-    total = sum(map(len, splits.values()))
+    total, empty = sum(map(len, splits.values())), list[str]()
     with progress_bar("masks", total) as advance, ThreadPoolExecutor(own_cores()) as pool:
-        for _ in pool.map(one, (image for split in splits.values() for image in split)):
+        for outside in pool.map(one, (image for split in splits.values() for image in split)):
+            empty += outside
             advance()
+    if empty:
+        log.warning("%d objects have no pixel inside their image and are left out, e.g. %s", len(empty), empty[0])
     rows = [{"name": name, "id": index, "colour": list(palette[index])} for index, name in enumerate(classes)]
     (folder / "classes.yaml").write_text(yaml.safe_dump({"classes": rows}, sort_keys=False, default_flow_style=None))
     for split, images in splits.items():

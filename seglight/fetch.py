@@ -42,9 +42,15 @@ def fetch(cfg: DictConfig) -> Path:
     if cfg.format == "litdata":
         from seglight.data.chunks import write_chunks
 
+        new = not Path(cfg.chunks).exists()
         where, wrote = made("chunks", Path(cfg.chunks)), True
         asked = [cfg.splits] if isinstance(cfg.splits, str) else cfg.splits
-        write_chunks(data, list(asked or dict.fromkeys((data.train_split, data.split))), where)
+        try:
+            write_chunks(data, list(asked or dict.fromkeys((data.train_split, data.split))), where)
+        except Exception:
+            if new:
+                where.rmdir()
+            raise
     if wrote:
         log.info("wrote: %s", where)
     return where

@@ -100,7 +100,7 @@ class Views(Inference):
         size = images.shape[-2:]
         total: Tensor | None = None
         for scale in self.scales:
-            seen = resized(images, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+            seen = resized(images, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))).clamp(0, 255)
             for mirrored in (False, True) if self.flip else (False,):
                 logits = self.inference(net, seen.flip(-1) if mirrored else seen)
                 probabilities = resized(logits.softmax(1), size)
@@ -167,7 +167,8 @@ def array_of(image: Any) -> NDArray[Any]:
 def rgb_tensor(image: Any) -> Tensor:
     """[3, H, W] of an RGB image: an array [H, W, 3] or [3, H, W], a tensor, a Pillow image or the path of a file.
 
-    ValueError where it is no such image, or its values are not pixels of 0 to 255.
+    A grey one, [H, W] or of a single band, becomes RGB. ValueError where it is no such image, or its values are not
+    pixels of 0 to 255.
     """
     if isinstance(image, str | Path | Image.Image):
         from seglight.data.decode import read_image, to_rgb
@@ -179,7 +180,12 @@ def rgb_tensor(image: Any) -> Tensor:
             raise ValueError(f"an image of numbers is needed, got {image.dtype}")
     of_array = isinstance(image, np.ndarray)
     pixels = torch.as_tensor(image)
-    if pixels.ndim != 3 or 3 not in (pixels.shape[0], pixels.shape[-1]) or pixels.numel() == 0:
-        raise ValueError(f"an RGB image [H, W, 3] or [3, H, W] is needed, got {tuple(pixels.shape)}")
+    if pixels.ndim == 2:
+        pixels = pixels[None]
+    ends = (pixels.shape[0], pixels.shape[-1]) if pixels.ndim == 3 else ()
+    if 1 in ends and 3 not in ends:  # grey
+        pixels = (pixels if pixels.shape[0] == 1 else pixels.permute(2, 0, 1)).expand(3, -1, -1)
+    elif 3 not in ends or pixels.numel() == 0:
+        raise ValueError(f"an RGB image [H, W, 3] or [3, H, W] is needed, got {list(pixels.shape)}")
     check_pixels(pixels)
     return pixels.permute(2, 0, 1) if pixels.shape[-1] == 3 and (of_array or pixels.shape[0] != 3) else pixels

@@ -60,7 +60,7 @@ def coco(folder: Path, name: str = "annotations.json") -> dict[str, Any]:
             },
             {
                 "id": 4, "image_id": 7, "category_id": 3, "iscrowd": 1,
-                "segmentation": {"size": [HEIGHT, WIDTH], "counts": counts(box(10, 10, 24, 30))},
+                "segmentation": {"size": [HEIGHT, WIDTH], "counts": compressed(box(10, 10, 24, 30))},
             },
         ],
     }  # fmt: skip
@@ -68,6 +68,13 @@ def coco(folder: Path, name: str = "annotations.json") -> dict[str, Any]:
         save(folder / "photos" / f"{number}.png")
     (folder / name).write_text(json.dumps(content))
     return content
+
+
+def compressed(mask: np.ndarray) -> str:
+    """COCO's compressed code, by pycocotools."""
+    from pycocotools import mask as of_coco
+
+    return of_coco.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
 
 
 def expected() -> np.ndarray:
@@ -129,6 +136,8 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         shape("road", "polygon", [[0, 0], [8, 0], [8, 10], [0, 10]]),
         shape("__ignore__", "rectangle", [[5, 5], [30, 24]]),
         shape("car", "line", [[0, 0], [9, 9]]),
+        shape("car", "rectangle", [[40, 0], [50, 9]]),
+        shape("car", "mask", [[28, -2], [32, 2]], mask=base64.b64encode(png.getvalue()).decode()),
         shape("sign", "circle", [[25, 20], [25, 21]]),
     ]
     size = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
@@ -148,6 +157,8 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     np.testing.assert_array_equal(masks(caplog, "all")["a"], mask)
     assert (out / "images/sub/a.jpg").read_bytes() == picture.getvalue()
     assert "1 of the kind line" in caplog.text
+    assert "2 objects have no pixel inside their image and are left out, e.g. " in caplog.text
+    assert "a.json: shape 6" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -157,8 +168,14 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (lambda c: c["annotations"][0].update(image_id=5), "annotation 1 of image 5: the file has no such image"),
         (lambda c: c["images"][0].update(file_name="x.png"), "x.png: no such image"),
         (lambda c: c["images"][0].update(height=25), "30 x 24 pixels; its annotations are of 30 x 25"),
-        (lambda c: c["annotations"][2]["segmentation"]["counts"].append(9), "annotation 3 of image 7: no polygon"),
-        (lambda c: c["annotations"][1].update(segmentation="zz"), "annotation 2 of image 7: no polygon"),
+        (
+            lambda c: c["annotations"][2]["segmentation"]["counts"].append(9),
+            "annotation 3 of image 7: .*its counts add up to 729, the image has 720 pixels",
+        ),
+        (
+            lambda c: c["annotations"][1].update(segmentation="zz"),
+            "annotation 2 of image 7: .*a list of polygons, or a run-length code",
+        ),
         (lambda c: [row.pop("segmentation") for row in c["annotations"]], "boxes do not say which pixels"),
         (lambda c: c.pop("categories"), "no list of categories"),
         (lambda c: c["images"][1].update(file_name="photos/7.png"), "the same name as"),
@@ -166,11 +183,32 @@ def test_labelme(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             lambda c: c["annotations"][1].update(segmentation=[[0, 0, 1e8, 0, 1e8, 1e8]]),
             r"annotation 2 of image 7: .*a point at 1e\+08, and the image has 30 x 24 pixels",
         ),
-        (lambda c: c["annotations"][1].update(segmentation=[[0, 0, 10**400, 0, 1, 1]]), "annotation 2 .*: no polygon"),
+        (
+            lambda c: c["annotations"][1].update(segmentation=[[0, 0, 10**400, 0, 1, 1]]),
+            "annotation 2 .*: its segmentation cannot be read",
+        ),
         (
             lambda c: c["annotations"][2]["segmentation"].update(counts=[360.5, 359.5]),
             "annotation 3 of image 7: .*its counts are no whole numbers",
         ),
+        (
+            lambda c: c["annotations"][2].update(segmentation={"size": [HEIGHT, WIDTH], "counts": "52203"}),
+            "annotation 3 of image 7: .*its counts add up to .*, the image has 720 pixels",
+        ),
+        (
+            lambda c: c["annotations"][2].update(segmentation={"size": [12, 30], "counts": [360]}),
+            "annotation 3 of image 7: .*its code is of 30 x 12 pixels, the image of 30 x 24",
+        ),
+        (
+            lambda c: c["annotations"][1].update(segmentation=[2, 2, 9, 2, 9, 9]),
+            "annotation 2 .*: polygons are a list of",
+        ),
+        (lambda c: c["annotations"][1].update(image_id="7"), r'no such image \(the id is "7" here and 7 there\)'),
+        (
+            lambda c: c["annotations"][1].update(category_id="3"),
+            r'its category is 3; .* \(the id is "3" here and 3 there\)',
+        ),
+        (lambda c: c["images"][1].update(id=7), "two images have the same id, 7"),
         (lambda c: c["images"][1].update(file_name=""), "image 8: its file_name is '', which names no file"),
         (lambda c: c["images"][1].update(file_name="."), "image 8: its file_name is '.', which names no file"),
         (lambda c: c["images"][1].update(file_name=8), "image 8: its file_name is 8, which names no file"),

@@ -16,7 +16,7 @@ ALLOWED = {
     "models": "ignore values",
     "data": "ignore values",
     "losses": "ignore values",
-    "deploy": "ignore",
+    "deploy": "ignore values",
     "metrics": "ignore",
     "calibration": "ignore",
     "inference": "data models values",

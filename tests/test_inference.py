@@ -50,11 +50,13 @@ def test_an_image_is_the_same_however_it_is_given(tmp_path: Path) -> None:
     for given in (PIXELS, expected, Image.fromarray(PIXELS), tmp_path / "a b.png", str(tmp_path / "a b.png")):
         assert torch.equal(rgb_tensor(given), expected)
     assert torch.equal(rgb_tensor(PIXELS.astype(np.float64)), expected.double())
-    assert rgb_tensor(Image.fromarray(PIXELS[..., 0])).shape == (3, 8, 9)
+    grey = PIXELS[..., 0]
+    for given in (Image.fromarray(grey), grey, grey[..., None], grey[None], torch.from_numpy(grey)):
+        assert torch.equal(rgb_tensor(given), torch.from_numpy(grey).expand(3, 8, 9))
 
 
 @pytest.mark.parametrize(
-    ("given", "says"), [("nowhere.jpg", "nowhere.jpg: no such file"), (5, r"RGB image.*got \(\)"), (None, "got object")]
+    ("given", "says"), [("nowhere.jpg", "nowhere.jpg: no such file"), (5, r"RGB image.*got \[\]"), (None, "got object")]
 )
 def test_what_is_no_image_is_one_line(given: Any, says: str) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=says):
@@ -200,6 +202,11 @@ def test_scales_are_averaged_at_the_images_own_size() -> None:
     sizes: list[int] = []
     Views(Inference(), scales=(0.5, 1.75))(lambda images: sizes.append(images.shape[-1]) or images, flat)  # type: ignore[func-returns-value]
     assert sizes == [24, 82]
+
+
+def test_a_resized_image_with_saturated_pixels_is_still_one(net: nn.Module) -> None:
+    edges = torch.from_numpy(np.kron(RNG.integers(0, 2, (9, 11)) * 255, np.ones((5, 5)))).to(torch.uint8)
+    assert torch.isfinite(Views(Inference(), scales=(0.5, 0.75, 1.25, 1.3))(net, edges.expand(1, 3, -1, -1))).all()
 
 
 def test_an_ensemble_is_the_mean_of_probabilities_not_of_logits() -> None:

@@ -8,7 +8,11 @@ import io
 import json
 import logging
 import multiprocessing
+import os
+import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,28 +53,51 @@ def litdata() -> Any:
 
 
 def write_chunks(data: SegmentationData, splits: Sequence[str], folder: Path) -> None:
-    """Writes `folder`/<split>: JPEG files as they are, other images of RGB in 8 bits, and masks, as PNGs.
+    """Writes `folder`/<split>, all or none: JPEG files as they are, other images of RGB in 8 bits, and masks, as PNGs.
 
     Images of other bands or more bits are arrays of stored values: the bands that `data.bands` chooses, all without it.
     """
-    package = litdata()
+    litdata()  # says how to install it
     if data.tiles is not None:
         raise ValueError(f"data.tile={data.tiles.side}: chunks hold whole images; leave it out")
     about: dict[str, Any] = {"name": data.name, "classes": list(data.classes), "palette": [*map(list, data.palette)]}
-    for split in splits:
-        pairs, reader = data.listed(split), data.reader(split)
-        encode_pair(pairs[0], reader)  # what is wrong with all of them is said before anything is written
-        if settings := settings_of(getattr(reader, "pixels", None) or Pixels()):
-            about["pixels"] = settings
-        start = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        workers = min(available_cores(), len(pairs))
-        log.info("data=%s, split %s: %d images to chunks in %s", data.name, split, len(pairs), folder / split)
-        package.optimize(
-            partial(encode_pair, reader=reader), pairs, str(folder / split), chunk_bytes=CHUNK_BYTES,
-            num_workers=workers, mode="overwrite", keep_data_ordered=True, verbose=False, start_method=start,
-        )  # fmt: skip
-        index = folder / split / INDEX
-        index.write_text(json.dumps({**json.loads(index.read_text()), ABOUT: about}))
+    with tempfile.TemporaryDirectory(prefix=".chunks-", dir=folder) as unfinished:
+        for split in splits:
+            write_split(data, split, Path(unfinished), about)
+        for split in splits:
+            shutil.rmtree(folder / split, ignore_errors=True)
+            os.replace(Path(unfinished) / split, folder / split)
+
+
+def write_split(data: SegmentationData, split: str, folder: Path, about: dict[str, Any]) -> None:
+    """Writes `folder`/<split>. ValueError names a file that cannot be read."""
+    pairs, reader, failed = data.listed(split), data.reader(split), folder / f"{split}.failed"
+    encode_pair(pairs[0], reader)  # what is wrong with all of them is said before anything is written
+    if settings := settings_of(getattr(reader, "pixels", None) or Pixels()):
+        about["pixels"] = settings
+    start = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    workers = min(available_cores(), len(pairs))
+    log.info("data=%s, split %s: %d images to chunks", data.name, split, len(pairs))
+    litdata().optimize(
+        partial(encode_until, reader=reader, failed=failed), pairs, str(folder / split), chunk_bytes=CHUNK_BYTES,
+        num_workers=workers, mode="overwrite", keep_data_ordered=True, verbose=False, start_method=start,
+    )  # fmt: skip
+    if failed.exists():
+        raise ValueError(failed.read_text())
+    index = folder / split / INDEX
+    index.write_text(json.dumps({**json.loads(index.read_text()), ABOUT: about}))
+
+
+def encode_until(pair: Pair, reader: Reader, failed: Path) -> dict[str, Any] | None:
+    """One sample, in a worker. Where its file is wrong, `failed` says so; nothing is encoded from then on."""
+    if failed.exists():
+        return None
+    try:
+        return encode_pair(pair, reader)
+    except (ValueError, OSError) as error:
+        with suppress(FileExistsError), failed.open("x") as file:  # the first one's words
+            file.write(str(error))
+        return None
 
 
 def encode_pair(pair: Pair, reader: Reader) -> dict[str, Any]:

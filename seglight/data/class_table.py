@@ -13,6 +13,7 @@ from seglight.data.table_files import read_table
 from seglight.ignore import IGNORE_INDEX
 
 FILES = "a YAML file, labelmap.txt or _classes.csv"
+DRAFT = "; python -m seglight.check with the same keys writes a draft of one, by what the masks store"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def loaded(source: str | Path | Mapping[str, Any], root: Path | None) -> tuple[s
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         looked = " and ".join(map(str, dict.fromkeys(places)))
-        raise FileNotFoundError(f"data.class_table={source}: no such file; looked for {looked}; {FILES} is needed")
+        raise FileNotFoundError(
+            f"data.class_table={source}: no such file; looked for {looked}; {FILES} is needed"
+            + ("" if root is None else DRAFT)
+        )
     return str(source), read_table(path)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,20 @@ def read_coco(path: Path, images: Path | None = None) -> tuple[list[str], list[A
             raise ValueError(
                 f"{path}: the categories {names[row['id']]} and {row['name']} have the same id, {row['id']}"
             )
-    outlines: dict[Any, list[Outline]] = {row["id"]: [] for row in content["images"]}
+    outlines: dict[Any, list[Outline]] = {}
+    for row in content["images"]:
+        if row["id"] in outlines:
+            raise ValueError(f"{path}: two images have the same id, {row['id']}")
+        outlines[row["id"]] = []
     boxes = []
     for row in content["annotations"]:
         where = f"{path}: annotation {row.get('id')} of image {row['image_id']}"
         if row["image_id"] not in outlines:
-            raise ValueError(f"{where}: the file has no such image")
-        if not is_id(row.get("category_id")) or row["category_id"] not in names:
-            known = shortened(map(str, names))
-            raise ValueError(f"{where}: its category is {row.get('category_id')}; the file has the categories {known}")
+            raise ValueError(f"{where}: the file has no such image{other_kind(row['image_id'], outlines)}")
+        category = row.get("category_id")
+        if not is_id(category) or category not in names:
+            known, hint = shortened(map(str, names)), other_kind(category, names)
+            raise ValueError(f"{where}: its category is {category}; the file has the categories {known}{hint}")
         if not row.get("segmentation"):
             boxes.append(row.get("id"))
             continue
@@ -69,6 +75,12 @@ def refuse_others(content: Any, path: Path) -> None:
 
 def is_id(value: Any) -> bool:
     return isinstance(value, int | float | str)
+
+
+def other_kind(wanted: Any, ids: Collection[Any]) -> str:
+    """What to say where an id is a text in one place and a number in another."""
+    same = next((one for one in ids if str(one) == str(wanted)), None)
+    return "" if same is None else f" (the id is {json.dumps(wanted)} here and {json.dumps(same)} there)"
 
 
 def beside(path: Path) -> list[Path]:

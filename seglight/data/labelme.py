@@ -99,8 +99,10 @@ def placed(content: str, left: int, top: int, size: tuple[int, int]) -> Any:
     """A mask [H, W] of a small one, a PNG in text, whose corner lies there."""
     with Image.open(io.BytesIO(base64.b64decode(content)), formats=["PNG"]) as image:
         small = np.array(image) != 0
-    mask = np.zeros(size, bool)
-    mask[top : top + small.shape[0], left : left + small.shape[1]] = small
+    mask = np.zeros(size, bool)  # of a small one that leads out of the image the inside counts
+    inside = small[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
+    top, left = max(0, top), max(0, left)
+    mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     return mask
 
 

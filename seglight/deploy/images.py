@@ -23,8 +23,9 @@ def pixels_of(
     data [H, W], or None.
 
     Takes the path of a file, Pillow's image, or an array [H, W, C], [C, H, W] or [H, W] (a torch tensor too), of the
-    values that files store where there is a `value_range`. Grey images become RGB. nodata: the value that is none, or
-    "nan"; else the one that a TIFF names. ValueError where it is no such image, or where its values are no pixels.
+    values that files store where there is a `value_range`. A grey one, of a single band, becomes RGB. nodata: the value
+    that is none, or "nan"; else the one that a TIFF names. ValueError where it is no such image, or where its values
+    are no pixels.
     """
     deep = value_range is not None
     own: float | str | None = None
@@ -35,7 +36,12 @@ def pixels_of(
     if deep and values.dtype == np.uint8 and np.max(value_range) > 255:
         raise ValueError(few_bits(image, np.max(value_range)))
     if values.ndim == 2:
-        values = np.repeat(values[..., None], 3 if bands == 3 else 1, 2)
+        values = values[..., None]
+    if values.ndim == 3 and bands == 3 and 3 not in (values.shape[0], values.shape[2]):
+        if values.shape[2] == 1:
+            values = np.repeat(values, 3, 2)
+        elif values.shape[0] == 1:
+            values = np.repeat(values, 3, 0)
     if values.ndim != 3 or values.size == 0 or values.dtype.kind not in "uif":
         raise ValueError(f"an image [H, W, {bands}] of numbers is needed, got {list(values.shape)} {values.dtype}")
     if values.shape[2] != bands and values.shape[0] == bands:

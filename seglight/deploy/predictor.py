@@ -15,6 +15,7 @@ from seglight.deploy.about import About
 from seglight.deploy.images import Pixels, pixels_of
 from seglight.deploy.prediction import Prediction
 from seglight.deploy.runtimes import open_runtime
+from seglight.values import whole
 
 
 class Predictor:
@@ -27,6 +28,11 @@ class Predictor:
     """
 
     def __init__(self, path: str | Path, tile: int | None = None, overlap: int | None = None, threads: int = 0) -> None:
+        if tile is not None:
+            whole("tile", tile)
+        if overlap is not None:
+            whole("overlap", overlap, 0)
+        whole("threads", threads, 0)
         self.path = Path(path)
         self.runtime = open_runtime(path, threads)
         self.about = About.read(self.runtime.text, self.path)

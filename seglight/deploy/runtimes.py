@@ -83,7 +83,7 @@ class TorchScript:
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
         with self.torch.inference_mode():
-            return self.module(self.torch.from_numpy(images)).numpy()  # type: ignore[no-any-return]
+            return self.module(self.torch.from_numpy(np.require(images, requirements="W"))).numpy()  # type: ignore[no-any-return]
 
 
 RUNTIMES: dict[str, Any] = {".onnx": OnnxRuntime, ".xml": OpenVino, ".pt": TorchScript}

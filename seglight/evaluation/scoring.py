@@ -24,7 +24,7 @@ from seglight.evaluation.submission import pack, saver
 from seglight.objects.numbering import Numbering
 from seglight.training.fit import build_task
 from seglight.training.trainer import build_trainer, quiet
-from seglight.values import one_of, whole
+from seglight.values import number, one_of, whole
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ def score(cfg: DictConfig) -> None:
             "save_predictions=true writes the predictions"
         )
     whole("worst", cfg.worst, 0)
+    if cfg.boundary_width is not None:
+        number("boundary_width", cfg.boundary_width, 0, 1)
     if one_of("palette", cfg.palette, ("own", "safe")) == "safe":
         data.palette = safe_palette(data.palette)
     inference = build(cfg, "tta")

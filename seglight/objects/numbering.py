@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from seglight.background import is_background
 from seglight.deploy.prediction import Prediction
-from seglight.values import number, one_of, whole
+from seglight.values import number, one_of, shortened, whole
 
 MOST = 65535  # objects that uint16 can number
 
@@ -63,9 +63,13 @@ class Numbering:
     def check(self, data: Any) -> None:
         """ValueError where a data set has no such classes or no objects; FileNotFoundError names a missing file."""
         things = getattr(data, "things", ())  # another project's data module has none
-        self.indices(data.classes, things)
+        indices = self.indices(data.classes, things)
         if not things:
             raise ValueError(f"data={data.name} has no instance masks; voc, cityscapes and isbi2012 have")
+        if other := [data.classes[index] for index in indices if data.classes[index] not in things]:
+            raise ValueError(
+                f"objects.classes: data={data.name} has no instance masks of {other[0]}, but of {shortened(things)}"
+            )
         pair = data.listed(data.split)[0]
         data.instances(pair, data.reader(data.split).mask(pair))  # names the file where they are not on this machine
 

@@ -19,7 +19,8 @@ def print_comparison(comparison: Comparison) -> None:
 
     c = comparison
     print(*c.notes, *c.verdict, sep="\n")
-    counts = f"{len(c.runs)} runs in {len(c.cells)} cells" if len(c.cells) > 1 else f"{len(c.runs)} runs of one cell"
+    runs = f"{len(c.runs)} runs" if len(c.runs) > 1 else "1 run"
+    counts = f"{runs} in {len(c.cells)} cells" if len(c.cells) > 1 else f"{runs} of one cell"
     table = Table(title=f"{counts}; * cannot be told from the best", title_justify="left")
     for column in ("", "cell", "seeds", NAMES.get(c.score, c.score), "95 %", "parameters", "seconds"):
         table.add_column(column, justify="left" if column in ("", "cell") else "right", overflow="fold")

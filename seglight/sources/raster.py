@@ -105,16 +105,24 @@ class Reader:
         flags = [flag.name for band in source.mask_flag_enums for flag in band]
         self.always_valid = all(name == "all_valid" for name in flags)
 
-    def pixels(self, **where: Any) -> NDArray[Any]:
-        """Bands [C, H, W] from 0 to 255: uint8, or float32 where the raster is deeper."""
-        read: NDArray[Any] = self.read(self.source.read, self.bands, **where)
-        if self.value_range is None:
-            return read
-        return np.moveaxis(self.trained.scaled(np.moveaxis(read, 0, -1), self.path), -1, 0)
+    def seen(self, **where: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Bands [C, H, W] from 0 to 255, and where there is data [H, W]; None where that is everywhere.
 
-    def valid(self, **where: Any) -> NDArray[np.bool_] | None:
-        """Where there is data [H, W]; None where that is everywhere."""
-        return None if self.always_valid else np.asarray(self.read(self.source.dataset_mask, **where)) > 0
+        uint8, or float32 where the raster is deeper. Without data is what the file says, what `data.nodata` of the run
+        names, and what is no finite number. It is 0, as in training.
+        """
+        values = np.moveaxis(self.read(self.source.read, self.bands, **where), 0, -1)
+        invalid = None
+        if self.trained.nodata is not None or values.dtype.kind == "f":
+            own = self.source.nodata
+            invalid = self.trained.invalid(values, np.nan if own is None else own, self.path)
+        if not self.always_valid:
+            missing = self.read(self.source.dataset_mask, **where) == 0
+            invalid = missing if invalid is None else invalid | missing
+        image = values if self.value_range is None else self.trained.scaled(values, self.path)
+        if invalid is None:
+            return np.moveaxis(image, -1, 0), None
+        return np.moveaxis(np.where(invalid[..., None], image.dtype.type(0), image), -1, 0), ~invalid
 
     def read(self, function: Any, *args: Any, **where: Any) -> Any:
         from rasterio.errors import RasterioError
@@ -184,13 +192,14 @@ def write_classes(reader: Reader, target: Path, network: Network, colours: Seque
         file.write_colormap(1, shown)
         file.update_tags(classes=", ".join(network.classes))
         for core, seen in reader.cores():
-            valid = reader.valid(window=core)
-            mask = np.full((core.height, core.width), IGNORE_INDEX, np.uint8)
-            if valid is None or valid.any():
-                pixels = torch.from_numpy(reader.pixels(window=seen))[None]
-                top, left = core.row_off - seen.row_off, core.col_off - seen.col_off
-                mask = network(pixels)[0].mask[top : top + core.height, left : left + core.width]
-                mask = mask if valid is None else np.where(valid, mask, np.uint8(IGNORE_INDEX))
+            pixels, valid = reader.seen(window=seen)
+            top, left = core.row_off - seen.row_off, core.col_off - seen.col_off
+            kept = (slice(top, top + core.height), slice(left, left + core.width))
+            if valid is None or valid[kept].any():
+                mask = network(torch.from_numpy(pixels)[None])[0].mask[kept]
+                mask = mask if valid is None else np.where(valid[kept], mask, np.uint8(IGNORE_INDEX))
+            else:
+                mask = np.full((core.height, core.width), IGNORE_INDEX, np.uint8)
             file.write(mask, 1, window=core)
             advance()
 
@@ -208,7 +217,7 @@ def small_overlay(reader: Reader, classes: Any, colours: Sequence[Colour]) -> Im
     source = reader.source
     scale = min(1.0, SHOWN / max(source.height, source.width))
     shape = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
-    pixels = np.moveaxis(reader.pixels(out_shape=(len(reader.bands), *shape)), 0, -1)
+    pixels = np.moveaxis(reader.seen(out_shape=shape)[0], 0, -1)
     image, mask = reader.trained.pictured(pixels), classes.read(1, out_shape=shape)
     parts = (slice(top, top + BLOCK) for top in range(0, shape[0], BLOCK))  # in floats it would be the peak
     return Image.fromarray(np.concatenate([overlay(image[part], mask[part], colours) for part in parts]))

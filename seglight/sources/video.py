@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seglight.data.bands import Stored
+from seglight.data.pixels import Pixels
 from seglight.data.progress import progress_bar
 from seglight.deploy.prediction import Prediction
 from seglight.runs.atomic import whole_path
@@ -46,7 +48,7 @@ def predict_video(item: Item, network: Network, outputs: Outputs, batch_size: in
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"{item.path}: cannot be read as a video ({error}); truncated or another format?") from None
     with source:
-        reader = FrameReader(source, stream, item.kind == "camera")
+        reader = FrameReader(source, stream, item, network.run.pixels)
         shown = predictions(reader, network, outputs, batch_size, item.name, frames)
         if not outputs.overlay:
             deque(shown, maxlen=0)  # each frame's classes are written
@@ -63,17 +65,21 @@ def predict_video(item: Item, network: Network, outputs: Outputs, batch_size: in
 
 
 class FrameReader:
-    """A video's frames as RGB arrays with their times; remembers where they stopped."""
+    """A video's frames as the network takes them, with their times; remembers where they stopped."""
 
-    def __init__(self, source: Any, stream: Any, camera: bool = False) -> None:
-        self.source, self.stream, self.camera = source, stream, camera
+    def __init__(self, source: Any, stream: Any, item: Item, pixels: Pixels) -> None:
+        self.source, self.stream, self.path, self.pixels = source, stream, item.path, pixels
+        self.camera = item.kind == "camera"
         stream.thread_type = "AUTO"
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or RATE)
         self.expected = int(stream.frames) or announced(source, stream, self.rate)
         self.seen, self.reason = 0, ""
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.uint8], Fraction]]:
-        """Upright frames [H, W, 3] and their times in seconds, up to where the file cannot be decoded further."""
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], Fraction]]:
+        """Upright frames [H, W, C] and their times in seconds, up to where the file cannot be decoded further.
+
+        ValueError where the network takes other images than frames can be.
+        """
         import av
 
         start: Fraction | None = None
@@ -84,7 +90,7 @@ class FrameReader:
                 start = time if start is None else start
                 self.seen += 1
                 turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
-                yield np.ascontiguousarray(turned), time - start
+                yield self.pixels.image(Stored(turned), self.path)[0], time - start
         except av.FFmpegError as error:
             self.reason = f" ({error.strerror})"
 
@@ -147,9 +153,9 @@ def write_overlay(shown: Iterable[tuple[Prediction, Fraction]], target: Path, ra
             out.mux(stream.encode())
 
 
-def in_batches(reader: FrameReader, size: int) -> Iterator[list[tuple[NDArray[np.uint8], Fraction]]]:
+def in_batches(reader: FrameReader, size: int) -> Iterator[list[tuple[NDArray[Any], Fraction]]]:
     """Frames by so many; Ctrl-C ends the recording of a camera, and what was seen is written."""
-    batch: list[tuple[NDArray[np.uint8], Fraction]] = []
+    batch: list[tuple[NDArray[Any], Fraction]] = []
     camera = reader.camera
     with suppress(KeyboardInterrupt) if camera else nullcontext():
         for frame in reader:

@@ -166,7 +166,8 @@ def test_a_class_table_is_looked_for_here_and_in_the_root(
     table = "data.class_table=table.yaml"
     with pytest.raises(FileNotFoundError) as error:
         make_data(*options(root), table)
-    for place in (here / "table.yaml", root / "table.yaml", "data.class_table=table.yaml: no such file"):
+    draft = "python -m seglight.check with the same keys writes a draft"
+    for place in (here / "table.yaml", root / "table.yaml", "data.class_table=table.yaml: no such file", draft):
         assert str(place) in str(error.value)
     (root / "table.yaml").write_text("classes: [in, root]")
     assert make_data(*options(root), table).classes == ("in", "root")

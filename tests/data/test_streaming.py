@@ -92,6 +92,24 @@ def of_deep(root: Path) -> tuple[str, ...]:
     return "data=folder", f"data.root={root}", "data.num_classes=2", "data.bands=[5,3,2,1]"
 
 
+def test_a_bad_file_among_good_ones_is_one_message_and_leaves_what_was_there(
+    chunks: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seglight.fetch.is_there", lambda data: True)  # it looks at a few files, here at all
+    root = write_voc(tmp_path / "data", train=6)
+    bad = sorted((root / "VOCdevkit/VOC2012/JPEGImages").glob("*.jpg"))[4]
+    bad.write_bytes(bad.read_bytes()[:-500])  # its header is whole
+    kept = shutil.copytree(chunks[1], tmp_path / "kept")
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    for folder in (tmp_path / "new", kept):
+        with pytest.raises(ValueError, match=rf"{bad.name}: cannot be decoded"):
+            fetch(compose("data=voc", f"root={root}", "format=litdata", f"chunks={folder}", config_name="fetch"))
+    assert "Traceback" not in "".join(capfd.readouterr())
+    assert not (tmp_path / "new").exists()
+    assert before == {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    assert sorted(path.name for path in kept.iterdir()) == ["train", "val"]
+
+
 @pytest.mark.parametrize(
     "changed",
     [

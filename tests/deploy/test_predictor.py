@@ -77,6 +77,10 @@ def test_a_path_pillows_image_a_tensor_and_channels_first_are_the_same_image(tmp
     for same in (tmp_path / "image.png", str(tmp_path / "image.png"), Image.fromarray(image),
                  image.transpose(2, 0, 1), torch.from_numpy(image), image.astype(np.int64)):  # fmt: skip
         assert (predictor.predict(same).mask == expected).all()
+    grey = image[..., 0]
+    expected = predictor.predict(Image.fromarray(grey)).mask
+    for same in (grey, grey[..., None], grey[None], np.repeat(grey[..., None], 3, 2)):
+        assert (predictor.predict(same).mask == expected).all()
 
 
 def test_a_turned_photo_is_read_upright(tmp_path: Path) -> None:
@@ -140,6 +144,10 @@ def test_tiles_give_the_whole_image_where_they_see_enough_of_it(tmp_path: Path) 
     np.testing.assert_allclose(whole.probabilities, tiled.probabilities, atol=1e-5)
     with pytest.raises(ValueError, match="overlap from 0 and below the tile"):
         Predictor(path, tile=32, overlap=32)
+    for wrong in ({"tile": "a"}, {"tile": 0}, {"tile": 32, "overlap": -1}, {"threads": "a"}):
+        name, value = list(wrong.items())[-1]
+        with pytest.raises(ValueError, match=rf"{name}={value}: a whole number from \d is needed"):
+            Predictor(path, **wrong)
 
 
 def test_what_is_no_export_or_no_image_is_refused_in_one_sentence(tmp_path: Path) -> None:

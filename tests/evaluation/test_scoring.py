@@ -128,6 +128,7 @@ def test_a_run_without_a_checkpoint_is_one_message_and_writes_nothing(tmp_path: 
     [
         ("checkpoint=first", "checkpoint=first: one of best, last is needed"),
         ("worst=-1", "worst=-1"),
+        ("boundary_width=-1", "boundary_width=-1: a number from 0 and at most 1 is needed"),
         ("submission=true", "submission=true: data=shapes has no server"),
         ("trainer.accelerator=abacus", "trainer.accelerator=abacus"),
     ],

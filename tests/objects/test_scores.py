@@ -164,6 +164,8 @@ def test_vocs_objects_and_a_data_set_without_any(tmp_path: Path, monkeypatch: py
     assert np.unique(true).tolist() == [-1, 0, 1, 2]
 
     Numbering().check(data)
+    with pytest.raises(ValueError, match=r"objects.classes: data=voc has no instance masks of background, but of aero"):
+        Numbering(["background"]).check(data)
     blob = squares((8, 0, 0, 10, 20))
     assert evaluated(data, [blob]).compute()[0]["pq"] == 0  # two cats that touch are not one
     (root / "SegmentationObject" / "a.png").unlink()

@@ -11,6 +11,7 @@ from PIL import Image
 
 import seglight
 from seglight.data.decode import read_image
+from seglight.data.pixels import Pixels
 from seglight.sources.listing import Item, items
 from seglight.sources.network import Network
 from seglight.sources.outputs import Outputs
@@ -75,6 +76,25 @@ def test_no_data_stays_no_data(network: Network, tmp_path: Path) -> None:
             assert (mask[:70, :100] == 255).all()
             assert (mask[70:] < 9).all()
             assert (mask[:70, 100:] < 9).all()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_the_run_calls_no_data_is_none_in_rasters_too(run_dir: Path, tmp_path: Path, deep: bool) -> None:
+    run, pixels = seglight.load_run(run_dir), colours()
+    pixels[:, :70, :100] = 250
+    pixels[0, 80:90, :100] = 250  # in one band alone it is a value
+    where = np.zeros((200, 330), bool)
+    where[:70, :100] = True
+    stored = (
+        np.where(where & (np.arange(200)[:, None] > 40), np.nan, pixels / 255).astype(np.float32) if deep else pixels
+    )
+    vars(run)["pixels"] = Pixels(nodata=np.float32(250 / 255) if deep else 250, value_range=((0, 1),) if deep else None)
+    item = raster(tmp_path / "a.tif", stored)
+    predict_raster(item, Network(run, "cpu"), Outputs(tmp_path / "out"), Windows(512, 32))
+    with rasterio.open(tmp_path / "out" / "a.tif") as file:
+        mask = file.read(1)
+    assert ((mask == 255) == where).all()
+    assert (mask == run.predict(item.path)).mean() > 0.999
 
 
 def test_bands_and_deeper_values_are_named_by_the_user(network: Network, tmp_path: Path) -> None:

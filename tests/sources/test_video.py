@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import seglight
+from seglight.data.pixels import Pixels
 from seglight.sources.listing import items
 from seglight.sources.network import Network
 from seglight.sources.outputs import Outputs
@@ -84,6 +85,25 @@ def test_a_video_that_ends_early_is_named_and_what_was_there_is_kept_apart(
         assert len(times(tmp_path / "out" / name)) == count
     else:
         assert written == []
+
+
+def test_frames_are_read_as_the_runs_images_are(run_dir: Path, tmp_path: Path) -> None:
+    (item,) = items(str(video(tmp_path / "clip.mp4", 2)), tmp_path / "out")
+    run, swapped = seglight.load_run(run_dir), seglight.load_run(run_dir)
+    vars(swapped)["pixels"] = Pixels(bands=(3, 2, 1))
+    predict_video(item, Network(swapped, "cpu"), Outputs(tmp_path / "out", overlay=False), 4, frames=True)
+    with av.open(str(item.path)) as file:
+        first = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    expected = run.predict(np.ascontiguousarray(first[..., ::-1])).mask
+    assert (np.asarray(Image.open(tmp_path / "out/clip/000000.png")) == expected).all()
+    for pixels, says in (
+        (Pixels(channels=4), "3 bands; expected 4"),
+        (Pixels(value_range=((0, 4095),)), "8 bits, where data.value_range="),
+    ):
+        vars(run)["pixels"] = pixels
+        with pytest.raises(ValueError, match=rf"clip\.mp4: {says}"):
+            predict_video(item, Network(run, "cpu"), Outputs(tmp_path / "none"), 4, frames=False)
+    assert not list((tmp_path / "none").glob("*"))
 
 
 def test_what_is_no_video_is_named(network: Network, tmp_path: Path) -> None:
