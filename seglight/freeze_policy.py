@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from seglight.adapters.adapter import adapters_in
-from seglight.parts import NORMS, Part, head_modules, hold_eval, parts
+from seglight.parts import NORMS, Part, head_modules, hold_eval, is_bias, parts
 from seglight.values import number, one_of, whole
 
 NEVER = 2**31  # the first epoch of a part that no epoch trains
@@ -91,12 +91,22 @@ class FreezePolicy:
         return frozen
 
     def prepare(self, net: nn.Module) -> nn.Module:
-        """The network with what the policy adds to it, before anything of it is trained or loaded."""
-        if self.adapters:
+        """The network with what the policy adds to it, before anything of it is trained or loaded.
+
+        ValueError where the encoder has nothing of what the policy trains.
+        """
+        if self.tuned:
             encoder: Any = getattr(net, "encoder", None)
             if not hasattr(encoder, "stages"):
                 raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages")
-            self.adapters(encoder)
+            if self.adapters:
+                self.adapters(encoder)
+            if not any(self.tuned_in(stage) for stage in encoder.stages):
+                option = getattr(encoder, "option", type(encoder).__name__)
+                raise ValueError(
+                    f"freeze={self.name}: encoder={option} has no {self.tuned} that could train; "
+                    "freeze=encoder trains the decoder alone"
+                )
         return net
 
     def tuned_in(self, module: nn.Module) -> list[nn.Parameter]:
@@ -104,7 +114,7 @@ class FreezePolicy:
         if self.tuned == "adapters":
             return [p for adapter in adapters_in([module]) for p in adapter.parameters()]
         if self.tuned == "biases":
-            return [p for name, p in module.named_parameters() if name.split(".")[-1] == "bias"]
+            return [p for name, p in module.named_parameters() if is_bias(name)]
         owners = [m for m in module.modules() if isinstance(m, NORMS)] if self.tuned == "norms" else []
         return [p for owner in owners for p in owner.parameters(recurse=False)]
 

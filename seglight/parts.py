@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from timm.layers.norm import RmsNorm, RmsNorm2d, RmsNorm2dFp32, RmsNormFp32
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)  # normalisation layers with something to train or to count
+RMS = (nn.RMSNorm, RmsNorm, RmsNorm2d, RmsNormFp32, RmsNorm2dFp32)
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, *RMS)  # normalisation layers with something to train or to count
 
 
 @dataclass
@@ -47,6 +49,11 @@ def parts(net: nn.Module) -> list[Part]:
     heads = {"pyramid": getattr(encoder, "pyramid", None)}
     heads |= {name: getattr(net, name, None) for name in ("decoder", "aux")}
     return stages + [Part(name, head, total, total) for name, head in heads.items() if head is not None]
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter of that name is a bias: a layer's own, or one that an attention adds itself (`q_bias`)."""
+    return name.split(".")[-1] == "bias" or name.endswith("_bias")
 
 
 def head_modules(net: Any) -> list[nn.Module]:

@@ -21,7 +21,8 @@ def test_the_command_prints_the_verdict_and_writes_the_numbers(
 ) -> None:
     for seed in range(2):
         for skips, skill, milliseconds in (("none", 0.6, 5.0), ("add8", 0.7, 9.0), ("add4", 0.8, 30.0)):
-            scored_run(f"sweep/{skips}{seed}", skill, seed, skips=skips, summary={"latency_ms": milliseconds})
+            costs = {"latency_ms": milliseconds, "trainable_params": 250_000 if skips == "add8" else 1_000_000}
+            scored_run(f"sweep/{skips}{seed}", skill, seed, skips=skips, summary=costs)
     scored_run("sweep/left", evaluation="shapes_test")
     done = command("compare", "runs=[sweep]", "out=page", "where=latency_ms<20", "resamples=500")
     assert done.returncode == 0, done.stderr + done.stdout
@@ -30,6 +31,8 @@ def test_the_command_prints_the_verdict_and_writes_the_numbers(
     assert lines[1] == "4 of 6 runs meet where=latency_ms<20"
     assert lines[2].startswith("skips=add8 is the best of 2 cells")
     assert lines[-1] == "wrote: page"
+    row = next(line for line in lines if "skips=add8 " in line and line.startswith("│"))
+    assert [cell.strip() for cell in row.split("│")][6:8] == ["1.00 M", "0.25 M"]  # parameters, and those that train
     record = json.loads((tmp_path / "page" / "compare.json").read_text())
     assert record["verdict"] == [line for line in lines if line in record["verdict"]]
     assert record["best"] == ["add80", "add81"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from timm.layers.norm import RmsNorm, RmsNorm2d
 from torch import nn
 
 import seglight
@@ -277,6 +278,45 @@ def test_a_policy_that_an_earlier_run_stored_is_the_one_it_trained_with(tmp_path
 def test_a_network_without_an_encoder_is_told_what_it_lacks(option: str, overrides: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         policy(option, *overrides).apply(nn.Conv2d(3, 9, 1), 0)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "option", "says"),
+    [
+        ("vgg11", "norm_affine", "freeze=norm_affine: encoder=vgg11 has no norms that could train; freeze=encoder"),
+        ("unet", "norm_affine", "freeze=norm_affine: encoder=unet has no norms that could train"),
+        ("timm", "bitfit", "freeze=bitfit: encoder=timm has no biases that could train"),
+    ],
+)
+def test_a_policy_that_would_train_nothing_of_the_encoder_is_refused(encoder: str, option: str, says: str) -> None:
+    net = build(seglight.compose(f"encoder={encoder}", "encoder.weights=null", "skips=none"), "net")
+    if encoder == "timm":
+        for module in net.encoder.modules():
+            module._parameters.pop("bias", None)
+    with pytest.raises(ValueError, match=re.escape(says)):
+        policy(option).prepare(net)
+
+
+def test_biases_that_an_attention_adds_itself_are_biases() -> None:
+    """EVA-02, BEiT and Swin v2 name them q_bias and v_bias."""
+    cfg = seglight.compose(
+        "encoder=timm", "encoder.name=eva02_tiny_patch14_224", "encoder.weights=null", "+encoder.depth=3",
+        "+encoder.embed_dim=32", "+encoder.num_heads=2", "decoder=linear", "skips=none", "freeze=bitfit",
+    )  # fmt: skip
+    net = seglight.build_model(cfg)
+    build(cfg, "freeze").apply(net, 0)
+    attention = net.encoder.net.model.blocks[0].attn
+    assert attention.q_bias.requires_grad
+    assert attention.v_bias.requires_grad
+    assert not attention.qkv.weight.requires_grad
+    biases = [id(p) for group in build(cfg, "optim").groups(net, build(cfg, "freeze")) if "biases" in group["name"]
+              for p in group["params"]]  # fmt: skip
+    assert id(attention.q_bias) in biases
+
+
+def test_a_norm_without_a_mean_is_a_norm() -> None:
+    for norm in (nn.RMSNorm(4), RmsNorm(4), RmsNorm2d(4)):
+        assert policy("norm_affine").tuned_in(nn.Sequential(nn.Linear(4, 4), norm)) == [norm.weight]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from seglight.adapters.adapter import KINDS, Adapter, Kind, layers_of
-from seglight.values import number, one_of, whole
+from seglight.values import number, one_of, typed, whole
 
 
 class LowRank(Adapter):
@@ -58,6 +58,10 @@ class LowRankAdapters:
         whole("freeze.rank", self.rank)
         number("freeze.alpha", self.alpha, above=True)
         number("freeze.dropout", self.dropout, 0, 1, below=True)
+        if self.kinds is not None and (
+            isinstance(self.kinds, str) or not isinstance(self.kinds, Sequence) or not self.kinds
+        ):
+            raise ValueError(f"freeze.layers={typed(self.kinds)}: a list is needed, [linear], [conv] or both; or null")
         for kind in self.kinds or ():
             one_of("freeze.layers", kind, KINDS)
 
@@ -65,7 +69,8 @@ class LowRankAdapters:
         kinds = self.kinds
         layers = layers_of(encoder, kinds) if kinds else layers_of(encoder, ["linear"]) or layers_of(encoder, ["conv"])
         if not layers:
-            raise ValueError(f"freeze.layers={list(kinds or KINDS)}: the encoder has no such layers")
+            name = getattr(encoder, "option", type(encoder).__name__)
+            raise ValueError(f"freeze.layers={typed(kinds or KINDS)}: encoder={name} has no such layers")
         for layer in layers:
             weight: Any = layer.weight
             adapter = LowRank(weight.detach(), self.rank, self.alpha, self.dropout)

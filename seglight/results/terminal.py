@@ -22,7 +22,10 @@ def print_comparison(comparison: Comparison) -> None:
     runs = f"{len(c.runs)} runs" if len(c.runs) > 1 else "1 run"
     counts = f"{runs} in {len(c.cells)} cells" if len(c.cells) > 1 else f"{runs} of one cell"
     table = Table(title=f"{counts}; * cannot be told from the best", title_justify="left")
-    for column in ("", "cell", "seeds", NAMES.get(c.score, c.score), "95 %", "parameters", "seconds"):
+    trained = [c.cell_cost(at, "trainable_params") for at in range(len(c.cells))]
+    partly = any(n != c.cell_cost(at, "params") for at, n in enumerate(trained) if n is not None)
+    columns = ("", "cell", "seeds", NAMES.get(c.score, c.score), "95 %", "parameters", *["trained"] * partly, "seconds")
+    for column in columns:
         table.add_column(column, justify="left" if column in ("", "cell") else "right", overflow="fold")
     members = set(c.ranking[0])
     lows, highs = c.estimate.interval()
@@ -34,7 +37,11 @@ def print_comparison(comparison: Comparison) -> None:
             str(len(c.cells[at].runs)),
             f"{100 * c.estimate.value[at]:.2f}",
             f"{100 * lows[at]:.2f} to {100 * highs[at]:.2f}",
-            "-" if params is None else f"{params / 1e6:.2f} M",
+            *(millions(n) for n in [params, trained[at]][: 1 + partly]),
             "-" if seconds is None else f"{seconds:,.1f}",
         )
     Console(width=None if sys.stdout.isatty() else 130).print(table)
+
+
+def millions(count: float | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.2f} M"

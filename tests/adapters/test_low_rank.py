@@ -115,8 +115,11 @@ def test_adapters_train_and_merge_whatever_a_network_does_with_its_weights(name:
 
 
 def test_a_convolutional_encoder_gets_adapters_too() -> None:
-    net = seglight.build_model(seglight.compose("encoder=resnet18", "encoder.weights=null", "freeze=lora"))
+    resnet = ["encoder=resnet18", "encoder.weights=null", "freeze=lora"]
+    net = seglight.build_model(seglight.compose(*resnet))
     assert any(isinstance(m, LowRank) for m in net.encoder.modules())
+    with pytest.raises(ValueError, match=r"freeze\.layers=\[linear\]: encoder=resnet18 has no such layers"):
+        seglight.build_model(seglight.compose(*resnet, "freeze.layers=[linear]"))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,9 @@ def test_a_convolutional_encoder_gets_adapters_too() -> None:
         ("freeze.rank=0", "freeze.rank=0: a whole number from 1 is needed"),
         ("freeze.dropout=1.5", "freeze.dropout=1.5: a number from 0 and below 1 is needed"),
         ("freeze.layers=[attention]", "freeze.layers=attention: one of linear, conv is needed"),
+        ("freeze.layers=conv", "freeze.layers=conv: a list is needed, [linear], [conv] or both"),
+        ("freeze.layers=[]", "freeze.layers=[]: a list is needed"),
+        ("freeze.layers=3", "freeze.layers=3: a list is needed"),
     ],
 )
 def test_values_that_cannot_be_are_refused(override: str, says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from seglight.config import resolve
 from seglight.runs.run import Run
 from seglight.task import SegmentationTask
 from seglight.training.fit import fit
-from tests.conftest import checkpoint
+from tests.conftest import Command, checkpoint
+from tests.failing import STOPS
 
 STREET = [
     "data=camvid", "data.crop_size=64", "data.batch_size=2", "data.num_workers=0", "trainer.accelerator=cpu",
@@ -75,3 +77,21 @@ def test_a_run_that_broke_off_ends_like_one_that_did_not(
     # random weights are held whole: there is nowhere else to have them from
     assert ("base" in held) == (overrides[:2] == LITE)
     assert any(not torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [["freeze=lora", "freeze.dropout=0.2"], ["freeze=gradual"]], ids=["lora", "gradual"])
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_that_was_not(
+    policy: list[str], real_data: Path, script: Command, command: Command, tmp_path: Path
+) -> None:
+    """SIGKILL in the second epoch, in which gradual has thawed a block: weights, optimizer, scores, metrics.csv."""
+    options = [*STREET, *VIT, *policy, "decoder=dpt", "skips=concat", "trainer.limit_train_batches=3"]
+    options += [f"data.root={real_data / 'camvid'}", "trainer.log_every_n_steps=1"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command("train", *options, f"hydra.run.dir={whole}").returncode == 0
+    dies = STOPS.format(step="training_step", nth=5, number=int(signal.SIGKILL))
+    assert script(dies, *options, f"hydra.run.dir={killed}").returncode == -signal.SIGKILL
+    assert checkpoint(Run(killed), "last")["global_step"] == 3
+    answer = command("train", f"resume={killed}")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert differences(whole, killed) == []

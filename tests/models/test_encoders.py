@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
 from hydra.utils import instantiate
@@ -262,3 +263,25 @@ def test_a_network_of_a_fixed_size_takes_images_that_are_extended_to_it() -> Non
         built = encoder("timm", "encoder.name=cait_xxs24_224", "encoder.multiple=224")
     built.for_decoder("none")
     assert on_meta(built.eval(), torch.empty(1, 3, 75, 101, device="meta"))[16].shape == (1, 192, 14, 14)
+
+
+def test_larger_images_than_a_network_of_a_fixed_size_takes_are_told_what_builds_it_for_them() -> None:
+    cait, images = ["timm", "encoder.name=cait_xxs24_224"], torch.empty(1, 3, 300, 400, device="meta")
+    larger = ["+encoder.img_size=400", "encoder.multiple=400"]
+    with torch.device("meta"):
+        with pytest.raises(ValueError, match=rf"304 x 400 pixels .*; \{' '.join(larger)} builds it for images of up"):
+            on_meta(encoder(*cait).eval(), images)
+        built = encoder(*cait, *larger)
+        built.for_decoder("none")
+        assert on_meta(built.eval(), images)[16].shape == (1, 192, 25, 25)
+
+
+def test_weights_of_a_network_with_options_of_its_own(tmp_path: Path) -> None:
+    small = {"depth": 3, "embed_dim": 32, "num_heads": 2}
+    theirs = timm.create_model("vit_tiny_patch16_224", **small)
+    torch.save(theirs.state_dict(), tmp_path / "vit.pth")
+    options = [f"+encoder.{key}={value}" for key, value in small.items()]
+    cfg = compose(
+        "encoder=timm", "encoder.name=vit_tiny_patch16_224", *options, f"encoder.weights={tmp_path / 'vit.pth'}"
+    )
+    assert torch.equal(instantiate(cfg.encoder).net.model.blocks[2].mlp.fc2.weight, theirs.blocks[2].mlp.fc2.weight)

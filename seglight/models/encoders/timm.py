@@ -6,6 +6,7 @@ import difflib
 import logging
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,6 +22,9 @@ from seglight.models.weights import Weights, downloaded, read_state, trunk
 from seglight.values import whole
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of the classifier being left out
+
+# options with which a network takes the weights of its own images' size: timm resizes them where it needs to
+RESIZED = ("img_size", "dynamic_img_size", "strict_img_size", "out_indices", "output_stride")
 
 
 class TimmEncoder(Encoder):
@@ -81,8 +85,10 @@ class TimmEncoder(Encoder):
 
     def refused(self, x: Tensor, reason: str) -> str:
         height, width = x.shape[-2:]
-        own = self.net.pretrained_cfg.input_size[-1]  # type: ignore[union-attr,index]
+        own, needed = self.net.pretrained_cfg.input_size[-1], max(height, width)  # type: ignore[union-attr,index]
         hint = "" if self.multiple == own else f"; encoder.multiple={own} extends smaller images to its own size"
+        if needed > own and builds(self.name, img_size=needed):
+            hint = f"; +encoder.img_size={needed} encoder.multiple={needed} builds it for images of up to that size"
         return f"encoder.name={self.name}: timm's network takes no images of {height} x {width} pixels ({reason}){hint}"
 
 
@@ -131,6 +137,8 @@ def timm(
         close = difflib.get_close_matches(name, library.list_models(), n=5, cutoff=0.5)
         raise ValueError(f"encoder.name={name}: timm {library.__version__} has no such network; close: {close}")
     config: Any = library.get_pretrained_cfg(name)
+    if isinstance(size := options.get("img_size"), int):
+        config = replace(config, input_size=(3, size, size))
     if output_stride != 32:
         options["output_stride"] = output_stride
     options = accepted(name, options) if config.fixed_input_size else options
@@ -154,7 +162,8 @@ def timm(
         net = downloaded(lambda: create(True), name, hub_file(config), f"https://huggingface.co/{config.hf_hub_id}")
     elif weights or state:
         with torch.device("meta"):
-            classifier = library.create_model(name).state_dict()
+            own = {key: value for key, value in options.items() if key not in RESIZED}
+            classifier = library.create_model(name, **own).state_dict()
         given = trunk(classifier, state or read_state(str(weights)), [f"{config.classifier}."], str(weights))
         net = create(True, {"state_dict": given})
     else:
@@ -176,15 +185,21 @@ def plain_blocks(name: str, options: dict[str, Any]) -> int:
     return len(net.model.blocks) if plain and hasattr(net.model, "blocks") else 0
 
 
+def builds(name: str, **options: Any) -> bool:
+    """Whether timm builds a network that extracts features with those options."""
+    with torch.device("meta"):
+        try:
+            library.create_model(name, features_only=True, **options)
+        except Exception:
+            return False
+    return True
+
+
 def accepted(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options with the one that frees this network from its fixed image size, where it has such a one."""
     for free in ({"dynamic_img_size": True}, {"strict_img_size": False}):
-        with torch.device("meta"):
-            try:
-                library.create_model(name, features_only=True, **(free | options))
-            except Exception:
-                continue
-        return free | options
+        if builds(name, **(free | options)):
+            return free | options
     return options
 
 
