@@ -54,8 +54,9 @@ class Advice(Resumable):
         if missing and SHARE <= self.progress(trainer) < 1:  # at the end the table of classes says it
             self.told_classes = True
             log.warning(
-                "after half of the run IoU is still 0 for %s. What usually helps: loss=ce_dice or loss=weighted_ce, "
-                "data.rare_classes=[%s], more epochs; python -m seglight.check shows how many pixels each class has",
+                "after half of the run IoU is still 0 for %s. What usually helps: a loss in which rare classes "
+                "count more (loss=ce_dice, loss=weighted_ce), data.rare_classes=[%s], more "
+                "epochs; python -m seglight.check shows how many pixels each class has",
                 ", ".join(missing), ",".join(missing),
             )  # fmt: skip
 
