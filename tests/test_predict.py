@@ -14,7 +14,9 @@ from PIL import Image
 
 import seglight
 from seglight.config import conf_dir
+from seglight.deploy.prediction import Prediction
 from seglight.predict import predict
+from seglight.sources.outputs import Outputs
 from tests.conftest import REPO, Command
 
 RNG = np.random.default_rng(0)
@@ -150,6 +152,15 @@ def test_a_video_of_which_nothing_would_be_written_is_refused(run_dir: Path, tmp
     with pytest.raises(ValueError, match=r"overlay=false: nothing is left to write of .*clip.mp4; frames=true"):
         predict(settings(run_dir, tmp_path / "clip.mp4", tmp_path / "out", overlay=False))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_too_long_for_a_jpeg_has_a_smaller_overlay(tmp_path: Path) -> None:
+    strip = np.zeros((2, 66_000), np.uint8)
+    prediction = Prediction(strip, np.zeros((*strip.shape, 3), np.uint8), ["road"], [(9, 9, 9)])
+    Outputs(tmp_path, side_by_side=True).write(prediction, "strip")
+    assert names(tmp_path) == ["strip.png", "strip_overlay.jpg", "strip_side_by_side.jpg"]
+    with Image.open(tmp_path / "strip.png") as mask, Image.open(tmp_path / "strip_overlay.jpg") as overlay:
+        assert (mask.width, overlay.width) == (66_000, 65_500)
 
 
 def test_a_run_without_a_checkpoint_says_so(run_dir: Path, tmp_path: Path) -> None:

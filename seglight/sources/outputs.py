@@ -18,6 +18,7 @@ from seglight.results.drawing import objects_over, side_by_side
 from seglight.runs.atomic import written_whole
 
 QUALITY = 92  # of JPEGs
+LONGEST = 65500  # pixels of a side that a JPEG can have
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,21 @@ class Outputs:
             shown = objects_over(prediction.image, ids)
         if self.overlay:
             with written(self.path(name, "_overlay.jpg")) as file:
-                Image.fromarray(shown).save(file, "JPEG", quality=QUALITY)
+                save_jpeg(Image.fromarray(shown), file)
         if self.side_by_side:
             solid = np.asarray(prediction.palette_image().convert("RGB"))
             panels = [prediction.image, shown, solid]
             with written(self.path(name, "_side_by_side.jpg")) as file:
-                side_by_side(panels, ("image", "overlay", "classes")).save(file, "JPEG", quality=QUALITY)
+                save_jpeg(side_by_side(panels, ("image", "overlay", "classes")), file)
         if self.probabilities:
             with written(self.path(name, "_probabilities.npy")) as file:
                 np.save(file, prediction.probabilities)  # type: ignore[arg-type]
+
+
+def save_jpeg(picture: Image.Image, file: IO[Any]) -> None:
+    """A picture to look at; smaller than the image where that is too long for a JPEG."""
+    picture.thumbnail((LONGEST, LONGEST))
+    picture.save(file, "JPEG", quality=QUALITY)
 
 
 @contextmanager
