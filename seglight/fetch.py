@@ -30,11 +30,16 @@ def fetch(cfg: DictConfig) -> Path:
         data.settled()  # how many bands the images have, which values
     source = getattr(data, "source", None)
     where, wrote = Path(data.root or root), False
-    if is_there(data):
+    wrong = what_is_wrong(data)
+    if wrong is None:
         log.info("data=%s is there: %s", data.name, data.root or "drawn from a seed, no files")
     elif source is None:
-        raise ValueError(f"data={data.name} is not downloaded from anywhere: put its files under {data.root}")
+        raise ValueError(
+            f"{wrong}\ndata={data.name} is not downloaded from anywhere: its files belong under {data.root}"
+        )
     else:
+        if isinstance(wrong, ValueError):
+            log.warning("what is there cannot be used: %s", wrong)
         log.info("data=%s\n  from     %s\n  licence  %s", data.name, source.home, source.licence)
         get(data.name, source, root, cfg)
         data.prepare()  # the layout is what it should be
@@ -70,13 +75,13 @@ def data_under(root: Path, cfg: DictConfig) -> Any:
             os.environ["SEGLIGHT_DATA"] = before
 
 
-def is_there(data: Any) -> bool:
-    """Whether the splits that a run would use can be listed."""
+def what_is_wrong(data: Any) -> OSError | ValueError | None:
+    """Why the splits that a run would use cannot be listed; None where they can."""
     try:
         data.prepare()
-    except (OSError, ValueError):
-        return False
-    return True
+    except (OSError, ValueError) as error:
+        return error
+    return None
 
 
 def get(name: str, source: Source, root: Path, cfg: DictConfig) -> None:

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
+from seglight.config import conf_dir
 from seglight.data.prediction import inside
 from seglight.inference import Ensemble
 from seglight.models.folding import fold_norms
@@ -67,6 +68,24 @@ def check_classes(data: Any, run: Run) -> None:
         )
 
 
+def choice(cfg: DictConfig, group: str) -> str:
+    """The option of a group, with the values that are not its own: `slide_crop400`."""
+    usual, name = values_of(group, cfg.axes[group]), cfg.axes[group]
+    given = {key: value for key, value in cfg[group].items() if key != "inference" and value != usual.get(key)}
+    words = [
+        key + "x".join(map(str, value if isinstance(value, ListConfig) else [value])) for key, value in given.items()
+    ]
+    return "_".join([name, *words] if name not in USUAL else words) or name
+
+
+def values_of(group: str, name: str) -> DictConfig:
+    """What an option of a group sets, as its file stands; nothing where the option is somebody's own."""
+    path = conf_dir() / group / f"{name}.yaml"
+    stored = cast(DictConfig, OmegaConf.load(path)) if path.is_file() else OmegaConf.create()
+    parents = [values_of(group, parent) for parent in stored.pop("defaults", []) if parent != "_self_"]
+    return cast(DictConfig, OmegaConf.merge(*parents, stored))
+
+
 @dataclass(frozen=True)
 class Places:
     """Where results go: `folder` takes the files that people read, `scores` the counts of each image."""
@@ -80,7 +99,7 @@ class Places:
 
         ValueError where an ensemble has none, and where a name or a link leads out of the folder.
         """
-        named = ["_".join(checkpoints(cfg)), cfg.axes.inference, cfg.axes.tta]
+        named = ["_".join(checkpoints(cfg)), *(choice(cfg, group) for group in ("inference", "tta"))]
         own = runs[0].cfg.get("boundary_width")
         if cfg.fold_norms:
             named.append("folded")

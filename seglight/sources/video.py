@@ -28,7 +28,7 @@ from seglight.sources.outputs import Outputs, written
 log = logging.getLogger(__name__)
 
 RATE = Fraction(25)  # frames a second of a source that does not say
-MISSING = 3  # frames, or 2 %, by which a length in a header may be too long: sound goes on, times are rounded
+MISSING = 3  # frames, or 2 %, by which a length in seconds may be too long: sound goes on, times are rounded
 CLOCK = Fraction(1, 90000)  # MPEG's: what times are written in
 
 
@@ -73,6 +73,7 @@ class FrameReader:
         stream.thread_type = "AUTO"
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or RATE)
         self.expected = int(stream.frames) or announced(source, stream, self.rate)
+        self.missing = max(0 if stream.frames else MISSING, self.expected // 50)  # that is still a whole video
         self.seen, self.reason = 0, ""
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], Fraction]]:
@@ -96,7 +97,7 @@ class FrameReader:
 
     def is_whole(self) -> bool:
         """Whether it went to the end: nothing broke, and next to nothing of what was announced is missing."""
-        return not self.reason and self.seen >= self.expected - max(MISSING, self.expected // 50)
+        return not self.reason and self.seen >= self.expected - self.missing
 
     def check(self, path: Path, written: str) -> None:
         """ValueError where frames are missing; `written`: the file or folder that has the others."""

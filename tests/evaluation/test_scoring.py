@@ -87,12 +87,12 @@ def test_another_way_to_evaluate_leaves_the_runs_own_scores(runs: list[Path], co
     before = (runs[1] / "scores" / "shapes_val.npz").read_bytes()
     score(composed(f"run={runs[1]}", "inference=slide", "inference.crop=40", "tta=flip", "checkpoint=last", "worst=1"))
     assert (runs[1] / "scores" / "shapes_val.npz").read_bytes() == before
-    assert ImageScores.read(runs[1] / "scores" / "shapes_val_last_slide_flip.npz").gt.sum() == 5 * 64 * 64
+    assert ImageScores.read(runs[1] / "scores" / "shapes_val_last_slide_crop40_flip.npz").gt.sum() == 5 * 64 * 64
     score(composed(f"run={runs[1]}", "fold_norms=true", "worst=0"))
     folded = json.loads((runs[1] / "evaluate" / "shapes_val_folded" / "metrics.json").read_text())
     assert folded["fold_norms"] is True
     assert folded["val/miou"] == pytest.approx(seglight.load_run(runs[1]).summary["val/miou"], abs=1e-3)
-    metrics = json.loads((runs[1] / "evaluate" / "shapes_val_last_slide_flip" / "metrics.json").read_text())
+    metrics = json.loads((runs[1] / "evaluate" / "shapes_val_last_slide_crop40_flip" / "metrics.json").read_text())
     assert metrics["inference"] == {"name": "slide", "crop": 40, "stride": None}
     assert metrics["tta"]["flip"] is True
 
