@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from seglight.adapters.adapter import adapters_in
-from seglight.parts import NORMS, Part, head_modules, hold_eval, is_bias, parts
+from seglight.parts import Part, head_modules, hold_eval, is_bias, is_norm, parts
 from seglight.values import number, one_of, whole
 
 NEVER = 2**31  # the first epoch of a part that no epoch trains
@@ -87,7 +87,7 @@ class FreezePolicy:
         if not stages and (self.n or self.last is not None or self.decay != 1):
             raise ValueError(f"freeze={self.name}: {type(net).__name__} has no encoder stages")
         if self.norms:
-            frozen += [m for m in self.normalised(net).modules() if isinstance(m, NORMS)]
+            frozen += [m for m in self.normalised(net).modules() if is_norm(m)]
         return frozen
 
     def prepare(self, net: nn.Module) -> nn.Module:
@@ -115,7 +115,7 @@ class FreezePolicy:
             return [p for adapter in adapters_in([module]) for p in adapter.parameters()]
         if self.tuned == "biases":
             return [p for name, p in module.named_parameters() if is_bias(name)]
-        owners = [m for m in module.modules() if isinstance(m, NORMS)] if self.tuned == "norms" else []
+        owners = [m for m in module.modules() if is_norm(m)] if self.tuned == "norms" else []
         return [p for owner in owners for p in owner.parameters(recurse=False)]
 
     def normalised(self, net: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from seglight.freeze_policy import FreezePolicy
-from seglight.parts import NORMS, is_bias, parts
+from seglight.parts import is_bias, is_norm, parts
 from seglight.values import number, one_of
 
 
@@ -104,6 +104,6 @@ def by_kind(module: nn.Module) -> dict[str, list[nn.Parameter]]:
         for name, parameter in owner.named_parameters(recurse=False):
             if id(parameter) not in seen:
                 seen.add(id(parameter))
-                kind = "norms" if isinstance(owner, NORMS) else "biases" if is_bias(name) else "weights"
+                kind = "norms" if is_norm(owner) else "biases" if is_bias(name) else "weights"
                 kinds[kind].append(parameter)
     return {kind: parameters for kind, parameters in kinds.items() if parameters}

@@ -6,12 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from timm.layers.norm import RmsNorm, RmsNorm2d, RmsNorm2dFp32, RmsNormFp32
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
-
-RMS = (nn.RMSNorm, RmsNorm, RmsNorm2d, RmsNormFp32, RmsNorm2dFp32)
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, *RMS)  # normalisation layers with something to train or to count
 
 
 @dataclass
@@ -49,6 +45,12 @@ def parts(net: nn.Module) -> list[Part]:
     heads = {"pyramid": getattr(encoder, "pyramid", None)}
     heads |= {name: getattr(net, name, None) for name in ("decoder", "aux")}
     return stages + [Part(name, head, total, total) for name, head in heads.items() if head is not None]
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether it is a normalisation layer, with something to train or to count; timm's RMS norms are told by name."""
+    torchs = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+    return isinstance(module, torchs) or any(kind.__name__.startswith("RmsNorm") for kind in type(module).__mro__)
 
 
 def is_bias(name: str) -> bool:

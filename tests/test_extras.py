@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tomllib
 
@@ -38,6 +39,18 @@ def test_an_option_says_which_extra_it_needs(
     with pytest.raises(ModuleNotFoundError) as caught:
         build(compose(*overrides), key)
     assert str(caught.value) == f'{overrides[0]} needs the package {package}: pip install "seglight[zoo]"'
+
+
+def test_a_plain_install_trains_and_evaluates() -> None:
+    optional = [*EXTRAS, "segmentation_models_pytorch.base"]
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({optional!r}))  # as if they were not installed
+import seglight.training.fit, seglight.evaluation.scoring, seglight.sources.listing
+net = seglight.build_model(seglight.compose("model=fcn8s", "encoder=resnet18", "encoder.weights=null"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_logger_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
