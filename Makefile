@@ -33,8 +33,8 @@ docs: $(VENV)/ready  ## builds the site into site/; every broken link is an erro
 pictures: $(VENV)/ready  ## draws docs/ladder/*.png anew
 	$(BIN)/python docs/ladder/draw.py
 
-experiments: $(VENV)/ready  ## make experiments STUDY=skips: trains the study's sweeps and compares them
-	$(BIN)/python experiments/study.py $(STUDY)
+experiments: $(VENV)/ready  ## make experiments STUDY=skips [ARGS=seed=0]: trains the study's sweeps and compares them
+	$(BIN)/python experiments/study.py $(STUDY) $(ARGS)
 
 clean:
 	rm -rf $(VENV) outputs multirun site

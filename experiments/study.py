@@ -27,7 +27,9 @@ def trained(study: Path, config: str, more: list[str]) -> Path:
     command = ["-cd", str(study), "-cn", config, f"hydra.sweep.dir={folder}", *more]
     if any(folder.glob("*/config.yaml")):
         command = [f"resume_sweep={folder}"]
-    subprocess.run([sys.executable, "-m", "seglight.train", *command])
+    subprocess.run([sys.executable, "-m", "seglight.train", *command])  # a job that failed is no reason to stop
+    if not any(folder.glob("*/summary.json")):
+        raise SystemExit(f"{config}: no run came out of it")
     return folder
 
 
@@ -50,6 +52,9 @@ def measured(study: Path, title: str, folders: list[Path]) -> str:
 
 
 def main() -> None:
+    studies = sorted(page.parent.name for page in HERE.glob("*/README.md") if ENTRY.search(page.read_text()))
+    if len(sys.argv) < 2 or sys.argv[1] not in studies:
+        raise SystemExit(f"the name of a study is needed: {', '.join(studies)}")
     study, more = HERE / sys.argv[1], sys.argv[2:]
     page = study / "README.md"
     done: dict[str, Path] = {}
