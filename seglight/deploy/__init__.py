@@ -1,1 +1,1 @@
-"""A trained network away from its run: what a prediction is, and what reads exported files. No torch."""
+"""A trained network away from its run: exported files, what writes them, and what reads them without torch."""
