@@ -12,6 +12,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from seglight.values import number, whole
 
 
+def share_of_run(step: float, total_steps: float, clock: Callable[[], float]) -> float:
+    """How far a run is, 0 to 1: its share of `total_steps` (infinite: unknown), or of its time by `clock` if larger."""
+    return min(max(step / max(total_steps, 1), clock()), 1.0)
+
+
 @dataclass
 class Schedule:
     """Constant, after a linear warm-up of `warmup` steps that each group begins when it starts to train."""
@@ -34,10 +39,7 @@ class Schedule:
         steps_per_epoch: int,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> LambdaLR:
-        """The scheduler to step after each optimizer step; it knows groups' `first_epoch`.
-
-        A run's progress is its share of `total_steps` (infinite: unknown), or of its time where `clock` says more.
-        """
+        """The scheduler to step after each optimizer step; it knows groups' `first_epoch`. See `share_of_run`."""
 
         def of_group(first_step: int) -> object:
             def factor(step: int) -> float:
@@ -45,7 +47,7 @@ class Schedule:
                 warm = 1.0
                 if 0 <= trained < self.warmup:
                     warm = self.warmup_start + (1 - self.warmup_start) * trained / self.warmup
-                return warm * self.factor(min(max(step / max(total_steps, 1), clock()), 1.0))
+                return warm * self.factor(share_of_run(step, total_steps, clock))
 
             return factor
 

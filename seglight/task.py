@@ -24,6 +24,7 @@ from seglight.ignore import IGNORE_INDEX
 from seglight.inference import Inference
 from seglight.metrics import SegmentationMetrics
 from seglight.optim import Recipe
+from seglight.schedule import share_of_run
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class SegmentationTask(L.LightningModule):
         self.inference = inference or Inference()
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.clock: Callable[[], float] | None = None  # the share of trainer.max_time that has passed
+        self.total_steps = float("inf")  # of the run
         self.train_loss = torch.zeros(())  # of the last step
         self.calibration: Calibration | None = None  # counted too where there is one
         self.look: Callable[[Tensor, dict[str, Any]], None] | None = None  # at the logits of each evaluated batch
@@ -137,10 +139,15 @@ class SegmentationTask(L.LightningModule):
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         clips_scaled = scaled and bool(self.trainer.gradient_clip_val)  # then Lightning has to undo the scale, to clip
         optimizer = self.recipe(self.net, self.policy, unscales=not clips_scaled)
-        total, self.epoch_steps = self.steps()
-        scheduler = self.schedule(optimizer, total, self.epoch_steps, self.clock or (lambda: 0.0))
+        self.total_steps, self.epoch_steps = self.steps()
+        scheduler = self.schedule(optimizer, self.total_steps, self.epoch_steps, self.clock or (lambda: 0.0))
         self.settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def progress(self) -> float:
+        """How far the run is, 0 to 1, as its schedule sees it."""
+        steps = cast(LambdaLR, self.lr_schedulers()).last_epoch
+        return share_of_run(steps, self.total_steps, self.clock or (lambda: 0.0))
 
     def steps(self) -> tuple[float, int]:
         """Optimizer steps of the whole run (infinite where trainer.max_time alone ends it), and of an epoch."""

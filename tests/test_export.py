@@ -18,6 +18,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
 from seglight import Predictor, compose, load_run
+from seglight.config import resolve
 from seglight.deploy import tracing
 from seglight.export import export
 from seglight.runs.run import Run
@@ -65,6 +66,11 @@ def test_int8_is_smaller_and_says_what_it_costs(
     said = f"{100 * (cost['int8'] - cost['float32']):+.2f} points"
     assert said in caplog.text
     assert said in (tmp_path / "small.onnx.md").read_text()
+
+
+def test_int8_can_be_measured_on_other_data() -> None:
+    cfg = resolve(compose("run=a_run", "int8=true", "data=voc", config_name="export"))
+    assert (cfg.data.augment, cfg.data.name) == (None, "voc")
 
 
 @pytest.mark.parametrize(

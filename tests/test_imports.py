@@ -36,7 +36,7 @@ ALLOWED = {
     "errors": "config extras mistakes",
     "cli": "config errors mistakes overrides",
     # what trains
-    "task": "adapters calibration freeze_policy ignore inference metrics optim",
+    "task": "adapters calibration freeze_policy ignore inference metrics optim schedule",
     "runs": "adapters config data deploy errors inference mistakes overrides ranks values",
     "objects": "background data deploy ignore values",
     "sources": "data deploy ignore inference objects results runs values",

@@ -51,7 +51,7 @@ class Advice(Resumable):
         ious = {name: pl_module.scores[f"val/iou/{name}"] for name in pl_module.metrics.classes}
         self.found = [name for name in ious if name in self.found or ious[name] > 0]
         missing = [name for name, iou in ious.items() if iou == 0 and name not in self.found]
-        if missing and SHARE <= self.progress(trainer) < 1:  # at the end the table of classes says it
+        if missing and SHARE <= pl_module.progress() < 1:  # at the end the table of classes says it
             self.told_classes = True
             log.warning(
                 "after half of the run IoU is still 0 for %s. What usually helps: a loss in which rare classes "
@@ -59,8 +59,3 @@ class Advice(Resumable):
                 "epochs; python -m seglight.check shows how many pixels each class has",
                 ", ".join(missing), ",".join(missing),
             )  # fmt: skip
-
-    def progress(self, trainer: L.Trainer) -> float:
-        """The share of the run's steps that are made."""
-        total = trainer.estimated_stepping_batches
-        return trainer.global_step / total if 0 < total < float("inf") else 0.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch.optim.swa_utils import get_swa_avg_fn
 
 from seglight.values import number
 
@@ -19,18 +19,10 @@ class StochasticWeightAveraging(WeightAveraging):
 
     def __init__(self, start: float = 0.75) -> None:
         number("average.start", start, 0, 1, below=True)
-        super().__init__(avg_fn=self.mean)
+        super().__init__(avg_fn=get_swa_avg_fn())
         self.start = start
-        self.first = self.step = 0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        super().on_train_start(trainer, pl_module)
-        self.first = int(self.start * trainer.estimated_stepping_batches)
-
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        self.step = self.step if step_idx is None else step_idx
-        return step_idx is not None
-
-    def mean(self, average: Tensor, current: Tensor, count: Any) -> Tensor:
-        averaged = self.step - self.first  # steps that are in the average
-        return current if averaged <= 0 else average + (current - average) / (averaged + 1)
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if pl_module.progress() <= self.start:
+            assert self._average_model is not None
+            self._average_model.n_averaged.zero_()  # the mean begins anew: with this step's weights

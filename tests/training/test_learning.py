@@ -71,24 +71,28 @@ def test_a_run_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.Mo
     seconds = iter(range(1, 100))
     monkeypatch.setattr(TimeLimit, "time_elapsed", lambda self, stage="train": float(next(seconds)))
     monkeypatch.setattr(TimeLimit, "time_remaining", lambda self, stage="train": 10.0 - next(seconds))
-    run = new_run(tmp_path / "run", "trainer.max_epochs=-1", "trainer.max_time=10", "data.train_images=80")
+    timed = ("trainer.max_epochs=-1", "trainer.max_time=10", "data.train_images=80")
+    run = new_run(tmp_path / "run", *timed, "average=swa", "average.start=0.6")
     fit(run)
     rates = column(run, "lr")
     assert 3 <= run.summary["steps"] <= 6
     assert run.summary["best_epoch"] == 0
     assert rates[-1] < 0.5 * max(rates)  # the cycle has come down by then
+    averaged = torch.load(run.checkpoint_path("last"), weights_only=True)["averaging_state"]["n_averaged"]
+    assert 1 < averaged < run.summary["steps"]  # of the last 40% of the time
 
 
 def test_advice_names_what_is_never_found_and_a_loss_that_stays(caplog: pytest.LogCaptureFixture) -> None:
     trainer = SimpleNamespace(
-        sanity_checking=False, is_global_zero=True, global_step=6, estimated_stepping_batches=10,
-        state=SimpleNamespace(fn="fit"), callback_metrics={"train/mean_loss": torch.tensor(1.0)},
+        sanity_checking=False, is_global_zero=True, state=SimpleNamespace(fn="fit"),
+        callback_metrics={"train/mean_loss": torch.tensor(1.0)},
         optimizers=[torch.optim.SGD([torch.zeros(1)], lr=0.1)],
     )  # fmt: skip
     task = SimpleNamespace(
         scores={"val/iou/road": 0.7, "val/iou/pole": 0.0, "val/iou/absent": float("nan")},
         metrics=SimpleNamespace(classes=["road", "pole", "absent"]),
         recipe=SimpleNamespace(lr=0.3),
+        progress=lambda: 0.6,
     )
     advice = Advice()
     with caplog.at_level(logging.WARNING):
