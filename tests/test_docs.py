@@ -183,6 +183,12 @@ def test_the_options_page_names_every_option() -> None:
         group, options = row[0], {path.stem for path in (conf_dir() / row[0]).glob("*.yaml")}
         missing = {option for option in options if not re.search(rf"`{option}[` ]|[\[,]{option}[\],]", row[1])}
         assert not missing or group == "encoder", f"{group}: {missing}"
+    named = set(re.findall(r"`([\w/]+)`", " ".join(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE))))
+    groups = {folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "hydra"}
+    assert groups <= named
+    keys = yaml.safe_load((conf_dir() / "train.yaml").read_text())
+    own = {key for key, value in keys.items() if not isinstance(value, dict | list)} - {"model_name", "trial"}
+    assert {key for key in own if not re.search(rf"`{key}[=`]", page)} == set()
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ class Advice(Resumable):
             self.told_loss = True
             log.warning(
                 "the training loss has not fallen for %d epochs (lowest %.4f, now %.4f). What usually helps: "
-                "optim.lr=%g (a third of now), schedule=one_cycle, trainer.gradient_clip_val=1, pretrained weights",
+                "optim.lr=%g (a third of now), trainer.gradient_clip_val=1, pretrained weights, a lighter augment",
                 self.waited, self.lowest, float(mean), pl_module.recipe.lr / 3,
             )  # fmt: skip
 

@@ -19,7 +19,7 @@ class StochasticWeightAveraging(WeightAveraging):
 
     def __init__(self, start: float = 0.75) -> None:
         number("average.start", start, 0, 1, below=True)
-        super().__init__(avg_fn=get_swa_avg_fn())
+        super().__init__(avg_fn=get_swa_avg_fn())  # type: ignore[no-untyped-call]
         self.start = start
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:

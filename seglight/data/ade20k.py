@@ -9,6 +9,7 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.palette import voc_colours
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import known_split
 from seglight.data.source import Archive, Source
 
 CLASSES = tuple((Path(__file__).parent / "lists" / "ade20k" / "classes.txt").read_text(encoding="utf-8").splitlines())
@@ -41,6 +42,7 @@ class ADE20K(SegmentationData):
         folder = FOLDERS.get(split, split)
         images = self.root / "images" / folder
         if not images.is_dir():
+            known_split(split, self.splits, self.name)
             raise FileNotFoundError(f"{images}: no such folder; data={self.name} expects {self.layout}")
         masks = self.root / "annotations" / folder
         return [Pair(path, masks / f"{path.stem}.png", path.stem) for path in sorted(images.glob("*.jpg"))]

@@ -6,6 +6,7 @@ from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import ColourLabels, MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import known_split
 from seglight.data.source import Archive, Source
 
 CLASSES = (
@@ -92,6 +93,7 @@ class CamVid(SegmentationData):
 
     def pairs(self, split: str) -> list[Pair]:
         assert self.root is not None
+        known_split(split, self.splits, self.name)
         images, masks = self.root / split, self.root / f"{split}annot"
         if not images.is_dir():
             raise FileNotFoundError(f"{images}: no such folder; data={self.name} expects {self.layout}")
@@ -115,8 +117,7 @@ class CamVidOriginal(SegmentationData):
 
     def pairs(self, split: str) -> list[Pair]:
         assert self.root is not None
-        if split not in self.splits:
-            raise ValueError(f"data.split={split}; data={self.name} has {', '.join(self.splits)}")
+        known_split(split, self.splits, self.name)
         images, masks = self.root / "701_StillsRaw_full", self.root / "LabeledApproved_full"
         if not images.is_dir():
             raise FileNotFoundError(f"{images}: no such folder; data={self.name} expects {self.layout}")

@@ -17,6 +17,7 @@ from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.prediction import prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import known_split
 from seglight.data.source import Archive, Source
 from seglight.values import one_of
 
@@ -76,6 +77,7 @@ class Cityscapes(SegmentationData):
         assert self.root is not None
         folder = self.root / "leftImg8bit" / split
         if not folder.is_dir():
+            known_split(split, (*self.splits, "train_extra"), self.name)
             raise FileNotFoundError(f"{folder}: no such folder; data={self.name} expects {self.layout}")
         pairs = []
         for image in sorted(folder.glob("*/*_leftImg8bit.png")):

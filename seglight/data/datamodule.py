@@ -157,6 +157,10 @@ class SegmentationData(LightningDataModule):
             pairs = selection.part(pairs, lambda: self.classes_in(pairs, True))
         return pairs
 
+    def refuse_unused(self) -> None:
+        """ValueError where keys say how images are to be divided, and nothing divides them."""
+        self.selection.refuse_unused(self.name)
+
     def pool(self) -> list[Pair]:
         """The labelled images that `folds` divides."""
         return self.pairs(self.train_split)
@@ -187,6 +191,7 @@ class SegmentationData(LightningDataModule):
             raise ValueError(f"data.train_split={self.train_split}: its images have no masks, which training needs")
         self.listed(self.split)
         if stage in (None, "fit"):
+            self.refuse_unused()
             self.look_at_classes()
 
     def look_at_classes(self) -> None:

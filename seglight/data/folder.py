@@ -109,6 +109,10 @@ class Folder(SegmentationData):
         held_out = first(units, count)
         return [pair for pair in pairs if (pair.name in held_out) == (split == "val")]
 
+    def refuse_unused(self) -> None:
+        if "{split}" in self.images or {self.train_split, self.split} <= {ALL, *self.lists}:  # no seeded split
+            super().refuse_unused()
+
     def pool(self) -> list[Pair]:
         given = "{split}" in self.images or self.train_split in self.lists
         return self.pairs(self.train_split if given else ALL)

@@ -14,8 +14,9 @@ from seglight.data.instances import components
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import known_split
 from seglight.data.source import Source
-from seglight.values import whole
+from seglight.values import typed, whole
 
 SOURCE = Source(
     "https://imagej.net/events/isbi-2012-segmentation-challenge",
@@ -46,10 +47,19 @@ class ISBI2012(SegmentationData):
         if fold >= folds:
             raise ValueError(f"data.fold={fold}: a whole number below data.folds={folds} is needed")
 
+    def refuse_unused(self) -> None:
+        chosen = self.selection
+        seed = 0 if chosen.fraction < 1 else chosen.seed
+        for key, value in (("group", chosen.group), ("stratify", chosen.stratify), ("split_seed", seed)):
+            if value:
+                raise ValueError(
+                    f"data.{key}={typed(value)}: data={self.name} has folds of its own, of single slices in an order "
+                    f"that data.fold_seed draws; leave data.{key} out"
+                )
+
     def pairs(self, split: str) -> list[Pair]:
         assert self.root is not None
-        if split not in self.splits:
-            raise ValueError(f"data.split={split}; data={self.name} has {', '.join(self.splits)}")
+        known_split(split, self.splits, self.name)
         if split == "test":
             return slices(self.root, "test", labelled=False, layout=self.layout)
         pairs = slices(self.root, "train", labelled=True, layout=self.layout)

@@ -9,6 +9,7 @@ from seglight.data.labels import MappedLabels
 from seglight.data.listing import refuse_twice
 from seglight.data.pair import Pair
 from seglight.data.reader import FileReader, Reader
+from seglight.data.settings import known_split
 from seglight.data.source import Archive, Source
 from seglight.values import one_of
 
@@ -45,6 +46,7 @@ class Pet(SegmentationData):
         assert self.root is not None
         path = self.root / "annotations" / f"{split}.txt"
         if not path.exists():
+            known_split(split, self.splits, self.name)
             raise FileNotFoundError(f"{path}: no such file; data={self.name} expects {self.layout}")
         lines = path.read_text(encoding="utf-8").splitlines()
         names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]

@@ -10,6 +10,12 @@ from typing import Any
 from seglight.values import typed
 
 
+def known_split(split: str, splits: Sequence[str], name: str | None) -> None:
+    """ValueError names those that the data set has."""
+    if split not in splits:
+        raise ValueError(f"data.split={split}; data={name} has {', '.join(splits)}")
+
+
 def crop_size(value: Any) -> tuple[int, int]:
     """(h, w) of a crop, from one number for both or [h, w]."""
     sides = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]

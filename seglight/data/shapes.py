@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seglight.data.datamodule import SegmentationData
 from seglight.data.pair import Pair
 from seglight.data.reader import Reader
+from seglight.data.settings import known_split
 from seglight.data.shape_drawing import CLASSES, COLOURS, draw
 from seglight.values import whole
 
@@ -64,8 +65,7 @@ class Shapes(SegmentationData):
         self.shapes_reader = ShapesReader(whole("data.size", size), whole("data.images_seed", images_seed, 0))
 
     def pairs(self, split: str) -> list[Pair]:
-        if split not in self.counts:
-            raise ValueError(f"data.split={split}; data={self.name} has {', '.join(SPLITS)}")
+        known_split(split, self.splits, self.name)
         names = (f"{split}_{number:04d}" for number in range(self.counts[split]))
         return [Pair(Path(f"{name}.png"), Path(f"{name}.png"), name) for name in names]
 

@@ -15,7 +15,7 @@ from seglight.data.pair import Pair
 from seglight.data.progress import progress_bar
 from seglight.data.workers import own_cores
 from seglight.ignore import IGNORE_INDEX
-from seglight.values import number, one_of, whole
+from seglight.values import number, one_of, typed, whole
 
 Classes = Mapping[str, Set[int]] | None  # in each image, by name
 
@@ -45,6 +45,15 @@ class Selection:
             re.compile(self.group or "")
         except (re.error, TypeError) as error:
             raise ValueError(f"data.group={self.group}: a regular expression is needed ({error})") from None
+
+    def refuse_unused(self, name: str | None) -> None:
+        """ValueError where keys say how to divide the images of a data set, and nothing divides them."""
+        for key, value in (("group", self.group), ("stratify", self.stratify), ("split_seed", self.seed)):
+            if value and self.folds is None and (self.fraction == 1 or key == "stratify"):
+                raise ValueError(
+                    f"data.{key}={typed(value)} would change nothing: data={name} has splits of its own; data.folds=N"
+                    f"{'' if key == 'stratify' else ' and data.fraction'} would divide its images; else leave it out"
+                )
 
     def part_of_folds(self, pairs: Sequence[Pair], trains: bool, classes: Callable[[], Classes]) -> list[Pair]:
         """The fold, or what is trained on: all others."""

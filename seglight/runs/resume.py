@@ -35,7 +35,8 @@ KEPT = {
             "_target_", "name", "fold", "folds", "fold_seed", "val_fraction", "split_seed", "images_seed", "lists",
             "train_images", "val_images", "train_split", "split", "classes", "class_table", "images", "masks", "size",
             "year", "coarse", "border", "module", "chunks", "bands",
-            "channels", "value_range", "nodata", "axes", "exif", "mask_tolerance", "group", "stratify", "fraction",
+            "channels", "value_range", "nodata", "axes", "exif", "mask_tolerance", "tile", "tile_overlap",
+            "group", "stratify", "fraction",
         )
     ),
 }  # fmt: skip

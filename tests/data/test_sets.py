@@ -214,6 +214,8 @@ def test_camvid_void_is_ignored(root: Path, make_data: MakeData) -> None:
     data.prepare()
     mask = data.dataset("val")[0].mask
     np.testing.assert_array_equal(mask, np.where(stored == 11, 255, stored))
+    with pytest.raises(ValueError, match=r"data\.split=validation; data=camvid has train, val, test"):
+        make_data("data=camvid", "data.split=validation").setup("fit")
 
 
 def test_camvid_original_colours(root: Path, make_data: MakeData) -> None:
@@ -268,6 +270,10 @@ def test_isbi_folds_cover_everything_once(root: Path, make_data: MakeData, layou
         np.testing.assert_array_equal(sample.image[..., 1], images[number])
     with pytest.raises(ValueError, match=r"data\.fold=3: a whole number below data\.folds=3 is needed"):
         make_data("data=isbi2012", "data.folds=3", "data.fold=3")
+    for ignored in ("data.group=.", "data.stratify=true", "data.split_seed=1"):
+        with pytest.raises(ValueError, match=f"{ignored}: data=isbi2012 has folds of its own.* data.fold_seed draws"):
+            make_data("data=isbi2012", ignored).setup("fit")
+    make_data("data=isbi2012", "data.fraction=0.5", "data.split_seed=1").setup("fit")
 
 
 def test_ade20k_ignores_0(root: Path, make_data: MakeData) -> None:

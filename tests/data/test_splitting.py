@@ -49,6 +49,7 @@ def test_a_group_never_stands_on_both_sides(root: Path, make_data: MakeData) -> 
     assert len(val) == 8
     assert len(train) == 32
     assert not patients(train) & patients(val)
+    make_data("data=folder", f"data.root={root}", "data.num_classes=3", group, "data.stratify=true").setup("fit")
     with pytest.raises(ValueError, match=r"data\.group=case.*: it does not match the image name patient_"):
         names(make_data, root, "train", "data.group=case")
 
@@ -82,3 +83,10 @@ def test_folds_and_parts_of_a_data_set_with_lists(
     assert (len(train), len(val)) == (4, 2)
     assert train | val == {f"2012_train{number:03d}" for number in range(6)}
     assert len(make_data("data=voc", "data.fraction=0.5").listed("train")) == 3
+    for ignored in (r"data.group='train00(\d)'", "data.stratify=true", "data.split_seed=1"):
+        with pytest.raises(
+            ValueError, match=f"{ignored.partition('=')[0]}=.* would change nothing: data=voc has splits"
+        ):
+            make_data("data=voc", ignored).setup("fit")
+        make_data("data=voc", ignored).setup("validate")  # of a run that trained so
+        make_data("data=voc", "data.folds=3", ignored).setup("fit")

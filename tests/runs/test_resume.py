@@ -152,6 +152,7 @@ def test_a_run_killed_between_its_two_checkpoints_goes_on_from_the_best(killed: 
         ("encoder.channels=[8,8]", "a resumed run keeps its network"),
         ("data.train_images=5", "a resumed run keeps its images and their split"),
         ("+data.chunks=s3://other", "a resumed run keeps its images and their split"),
+        ("+data.tile=32", "a resumed run keeps its images and their split"),
         ("data.split=test", "a resumed run keeps its images and their split"),
         ("optim.leaning_rate=1", "optim.leaning_rate"),
         ("optim.lrr=1", "did you mean optim.lr"),
