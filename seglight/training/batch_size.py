@@ -16,12 +16,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seglight.callbacks.freezing import Freezing
-from seglight.config import build, build_model
+from seglight.config import build, build_model, resolve
 from seglight.data.memory import available_memory
 from seglight.peak_memory import peak_memory, reset_peak_memory
 from seglight.ranks.devices import local_ranks
 from seglight.ranks.environment import started_by_others
-from seglight.runs.run import Run, read_yaml
+from seglight.runs.run import Run
+from seglight.training.settled import interpolated, keep
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,7 @@ def settle(run: Run) -> None:
         why = (measured.stderr.strip().splitlines() or [f"its process ended with {measured.returncode}"])[-1]
         raise ValueError(f"data.batch_size=auto: it could not be measured: {why}; give a number")
     found = json.loads(measured.stdout.splitlines()[-1])
-    for name in ("composed.yaml", "config.yaml"):
-        cfg = run.cfg if name == "config.yaml" else read_yaml(run.path / name)
-        with open_dict(cfg):
-            cfg.data.batch_size = found["batch_size"]
-        run.write_yaml(name, cfg)
+    keep(run, {"batch_size": found["batch_size"]})
     log.info("data.batch_size=auto: %(batch_size)d images: %(why)s", found)
 
 
@@ -90,6 +87,7 @@ def step_memory(cfg: DictConfig, images: int, on_gpu: bool) -> tuple[int, int]:
         cfg.trainer.enable_progress_bar = False
         if OmegaConf.select(cfg, "encoder.weights") is not None:
             cfg.net.encoder.weights = None  # as large without being read
+    cfg = resolve(cfg)  # with what is made from the size of the batch
     prepare_process(cfg)
     data = build(cfg, "data")
     data.setup("fit")
@@ -106,7 +104,8 @@ def step_memory(cfg: DictConfig, images: int, on_gpu: bool) -> tuple[int, int]:
 
 def main() -> None:
     """Measures for the run of a directory; the last line is JSON."""
-    size, why = largest(Run(sys.argv[1]).cfg)
+    run = Run(sys.argv[1])
+    size, why = largest(interpolated(run) or run.cfg)
     print(json.dumps({"batch_size": size, "why": why}))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from seglight.config import build
 from seglight.ranks.environment import started_by_others
-from seglight.runs.run import Run, read_yaml
+from seglight.runs.run import Run
+from seglight.training.settled import keep
 from seglight.values import typed
 
 log = logging.getLogger(__name__)
@@ -25,11 +24,5 @@ def settle(run: Run) -> None:
     text = ", ".join(f"data.{key}={typed(value)}" for key, value in found.items())
     if started_by_others():
         raise ValueError(f"{text}: what the images say has to be given where torchrun or srun starts the ranks")
-    composed = read_yaml(run.path / "composed.yaml")
-    OmegaConf.set_struct(composed, None)
-    composed.data.update(found)
-    cfg: DictConfig = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))  # type: ignore[assignment,arg-type]
-    run.write_yaml("composed.yaml", composed)
-    run.write_yaml("config.yaml", cfg)
-    run.cfg = cfg
+    keep(run, found)
     log.info("the images say: %s", text)

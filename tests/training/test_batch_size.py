@@ -32,12 +32,14 @@ def test_a_batch_that_cannot_fit_says_what_to_lower(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_size_that_was_found_stands_in_the_runs_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cfg = seglight.compose("model=unet_small", *SMALL)
+    made_from_it = "data.eval_batch_size=${data.batch_size}"
+    cfg = seglight.compose("model=unet_small", *SMALL, made_from_it)
     run = Run.create(tmp_path / "run", cfg, SMALL)
     with caplog.at_level(logging.INFO):
         batch_size.settle(run)
     kept = Run(run.path).cfg.data.batch_size
     assert 1 <= kept <= 64
+    assert run.cfg.data.eval_batch_size == Run(run.path).cfg.data.eval_batch_size == kept
     assert f"data.batch_size=auto: {kept} images: " in caplog.text
     assert f"\n  batch_size: {kept}\n" in (run.path / "composed.yaml").read_text()
     assert json.loads((run.path / "summary.json").read_text())["status"] == "waiting"
