@@ -19,8 +19,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 import seglight
+from seglight.colours import table
 from seglight.config import build
-from seglight.deploy.colours import table
 from seglight.models.geometry import bilinear_kernel, mirror
 
 HERE = Path(__file__).resolve().parent

@@ -15,6 +15,7 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seglight.colours import Colour, palette_image
 from seglight.data import settings
 from seglight.data.augmentation import augmentation
 from seglight.data.cache import cached
@@ -25,9 +26,8 @@ from seglight.data.listing import check_pairs, say_padding
 from seglight.data.loader import Collate, Loader, start_worker
 from seglight.data.occurrence import fault, look, remark
 from seglight.data.pair import Pair
-from seglight.data.palette import Colour
 from seglight.data.pixels import pictured
-from seglight.data.prediction import palette_image, prediction_file, save_png
+from seglight.data.prediction import prediction_file, save_png
 from seglight.data.reader import FileReader, Reader
 from seglight.data.sampler import Batches, EvaluationSampler, TrainingSampler
 from seglight.data.source import Source

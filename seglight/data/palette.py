@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from seglight.ignore import IGNORED
-
-Colour = tuple[int, int, int]
-__all__ = ["IGNORED", "Colour", "voc_colours"]
+from seglight.colours import Colour
 
 
 def voc_colours(count: int) -> tuple[Colour, ...]:

@@ -1,29 +1,11 @@
-"""Predicted masks as files that show their classes in colour and still store class indices."""
-
-# Shapes: H W pixels
+"""Predicted masks as files: whole or not at all, and never outside their folder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-
-from seglight.data.palette import IGNORED, Colour
-from seglight.ignore import IGNORE_INDEX
-
-
-def palette_image(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
-    """A palette image of class indices [H, W]; ignored pixels (255) are near white, as in VOC."""
-    colours: list[Colour] = [(0, 0, 0)] * 256
-    colours[: len(palette)] = list(palette)
-    colours[IGNORE_INDEX] = IGNORED
-    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8), mode=None)
-    image.putpalette([channel for colour in colours for channel in colour])
-    return image
 
 
 def inside(folder: str | Path, name: str) -> Path:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglight.colours import Colour
 from seglight.data.decode import read_mask
 from seglight.data.pair import Pair
-from seglight.data.palette import Colour
 from seglight.data.progress import progress_bar
 from seglight.data.reader import LOSSY
 from seglight.data.workers import own_cores

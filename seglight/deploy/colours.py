@@ -1,4 +1,4 @@
-"""Classes shown in colour: laid over an image, as a palette PNG, and in colours that colour-blind people tell apart."""
+"""Classes shown in colour: laid over an image, and in colours that colour-blind people tell apart."""
 
 # Shapes: H W pixels
 
@@ -9,11 +9,10 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from seglight.ignore import IGNORE_INDEX, IGNORED
+from seglight.colours import Colour, table
+from seglight.ignore import IGNORED
 
-Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
 STRENGTH = 0.55  # of the colours in an overlay
 # The eight colours of Okabe and Ito (2008, jfly.uni-koeln.de/color) but black: told apart with any kind of sight.
@@ -40,21 +39,6 @@ def overlay(
     mixed = image * np.float32(1 - strength)
     mixed += (table(palette) * np.float32(strength))[mask]
     return np.asarray(np.rint(mixed, out=mixed), np.uint8)
-
-
-def palette_image(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
-    """A palette image of class indices [H, W]: stores the indices, shows the colours."""
-    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
-    image.putpalette(table(palette).ravel().tolist())
-    return image
-
-
-def table(palette: Sequence[Colour]) -> NDArray[np.uint8]:
-    """The colour of each of the 256 values that a mask may hold, [256, 3]; black where there is no such class."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette)] = palette
-    colours[IGNORE_INDEX] = IGNORED
-    return colours
 
 
 def safe_palette(palette: Sequence[Colour]) -> tuple[Colour, ...]:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seglight.deploy.colours import STRENGTH, Colour, overlay, palette_image, safe_palette
+from seglight.colours import Colour, palette_image
+from seglight.deploy.colours import STRENGTH, overlay, safe_palette
 from seglight.ignore import IGNORE_INDEX
 
 SHOWN = 1024  # pixels of the longer side in a notebook

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from seglight.deploy.colours import Colour, overlay, safe_colours
+from seglight.colours import Colour
+from seglight.deploy.colours import overlay, safe_colours
 
 WIDTH, MARGIN, COLUMNS = 300, 6, 3  # of a sheet
 TEXT = 15  # pixels, the height of letters

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seglight.deploy.colours import STRENGTH, Colour
+from seglight.colours import Colour
+from seglight.deploy.colours import STRENGTH
 from seglight.ignore import IGNORE_INDEX, IGNORED
 from seglight.results.compared import ComparedRun
 from seglight.results.drawing import GAP, TITLE

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from seglight.deploy.colours import Colour, overlay
+from seglight.colours import Colour
+from seglight.deploy.colours import overlay
 from seglight.ignore import IGNORE_INDEX
 from seglight.results.drawing import GAP, LINE, Entry, draw_legend, legend, letters, printable
 from seglight.results.error_kinds import KINDS

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from seglight.data.palette import Colour
+    from seglight.colours import Colour
     from seglight.data.pixels import Pixels
     from seglight.deploy.prediction import Prediction
     from seglight.inference import Inference

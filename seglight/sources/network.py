@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seglight.deploy.colours import Colour
+from seglight.colours import Colour
 from seglight.deploy.prediction import Prediction
 from seglight.inference import Inference
 from seglight.runs.run import Run

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglight.colours import Colour, table
 from seglight.data.pixels import Pixels
 from seglight.data.progress import progress_bar
-from seglight.deploy.colours import Colour, overlay, safe_palette, table
+from seglight.deploy.colours import overlay, safe_palette
 from seglight.ignore import IGNORE_INDEX
 from seglight.runs.atomic import whole_path
 from seglight.sources.heap import give_back_large_blocks

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglight.data.prediction import palette_image, save_png
+from seglight.colours import palette_image
+from seglight.data.prediction import save_png
 
 
 def test_a_png_that_cannot_be_written_leaves_the_former_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +23,6 @@ def test_a_png_that_cannot_be_written_leaves_the_former_one(tmp_path: Path, monk
 
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        save_png(palette_image(np.ones((4, 5), np.uint8), [(1, 2, 3)]), path)
+        save_png(palette_image(np.ones((4, 5), np.uint8), []), path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
     assert (np.asarray(Image.open(path)) == 0).all()
