@@ -89,6 +89,14 @@ def test_everything_that_is_wrong_is_named_with_its_file(voc_root: Path, tmp_pat
     assert any("1 of 4 masks ignore every pixel" in note for note in result["notes"])
 
 
+def test_a_split_without_a_good_image_still_gets_its_report(voc_root: Path, tmp_path: Path) -> None:
+    for mask in (voc_root / "SegmentationClass").glob("2012_val*.png"):
+        mask.write_bytes(b"no image")
+    problems = checked(tmp_path)["problems"]
+    assert len(problems) == len(list((voc_root / "SegmentationClass").glob("2012_val*.png")))
+    assert all("2012_val" in str(entry) for entry in problems)
+
+
 def test_images_that_look_alike_in_two_splits(voc_root: Path, tmp_path: Path) -> None:
     copy = Image.open(voc_root / "JPEGImages/2012_train003.jpg").resize((90, 70))
     mask = np.asarray(Image.open(voc_root / "SegmentationClass/2012_train003.png").resize((90, 70), 0))

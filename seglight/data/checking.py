@@ -126,7 +126,7 @@ def nearly_equal(reports: Sequence[SplitReport]) -> list[tuple[str, str]]:
         theirs, others = (
             [reading for reading in report.good if reading.looks is not None] for report in (first, second)
         )
-        hashes = (np.array([reading.looks for reading in some]).reshape(-1, 4) for some in (theirs, others))
+        hashes = (np.array([reading.looks for reading in some], np.uint64).reshape(-1, 4) for some in (theirs, others))
         for index, other in alike(*hashes):
             one, two = theirs[index], others[other]
             if one.digest != two.digest and one.pair.image != two.pair.image:

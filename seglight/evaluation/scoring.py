@@ -19,7 +19,7 @@ from seglight.cli import made
 from seglight.config import build
 from seglight.deploy.colours import safe_palette
 from seglight.evaluation.report import class_rows, scores_of, write, write_objects
-from seglight.evaluation.subject import Places, check_classes, network, runs_of
+from seglight.evaluation.subject import Places, check_classes, network, runs_of, warn_of_training_images
 from seglight.evaluation.submission import pack, saver
 from seglight.objects.numbering import Numbering
 from seglight.training.fit import build_task
@@ -35,6 +35,7 @@ def score(cfg: DictConfig) -> None:
     data = build(cfg, "data")
     for run in runs:
         check_classes(data, run)
+        warn_of_training_images(cfg, run)
     submit = saver(data) if cfg.submission else None
     data.setup("validate")  # says what is wrong with the split
     labelled = has_masks(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from seglight.config import conf_dir
+from seglight.data.fingerprint import fingerprint
 from seglight.data.prediction import inside
 from seglight.inference import Ensemble
 from seglight.models.folding import fold_norms
@@ -24,6 +26,12 @@ from seglight.values import one_of, shortened, typed
 log = logging.getLogger(__name__)
 
 USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's own scores come from
+# Keys of `data` that do not change what an evaluation counts; the split is in the name, `root` is looked into.
+NO_CHANGE = (
+    "split", "train_split", "augment", "crop_size", "scale", "rare_classes", "batch_size", "eval_batch_size",
+    "num_workers", "seed", "root", "cache", "cache_dir", "draw_with_replacement", "on_error", "allow_single_class",
+    "fraction", "train_images",
+)  # fmt: skip
 WRITTEN = (
     "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
     "instances.json", "instances.csv",
@@ -78,12 +86,44 @@ def choice(cfg: DictConfig, group: str) -> str:
     return "_".join([name, *words] if name not in USUAL else words) or name
 
 
+def changes(cfg: DictConfig, run: Run, data: Any) -> list[str]:
+    """What else makes it another evaluation than the run's own: `fold1`, `tile64`, `root-holidays`, `bf16-mixed`."""
+    own, given = run.cfg.data, cfg.data
+    names = []
+    if [given.get(key) for key in ("_target_", "name")] == [own.get(key) for key in ("_target_", "name")]:
+        keys = [str(key) for key in given if key not in NO_CHANGE and key in own and given[key] != own[key]]
+        names = [key + written(given[key]) for key in keys]
+        if given.get("root") != own.get("root") and hasattr(data, "listed"):
+            trained_on = (run.summary.get("data_hash") or {}).get(str(data.split))
+            if trained_on is None or fingerprint(data.listed(data.split)) != trained_on:
+                names.append(f"root-{Path(str(given.root)).resolve().name}")
+    precision = cfg.trainer.get("precision")
+    return names if precision == run.cfg.trainer.get("precision") else [*names, str(precision)]
+
+
+def written(value: Any) -> str:
+    """A value in a file's name."""
+    plain = OmegaConf.to_container(value) if isinstance(value, ListConfig | DictConfig) else value
+    return re.sub(r"[^\w.-]+", "-", str(plain)).strip("-")[:40]
+
+
 def values_of(group: str, name: str) -> DictConfig:
     """What an option of a group sets, as its file stands; nothing where the option is somebody's own."""
     path = conf_dir() / group / f"{name}.yaml"
     stored = cast(DictConfig, OmegaConf.load(path)) if path.is_file() else OmegaConf.create()
     parents = [values_of(group, parent) for parent in stored.pop("defaults", []) if parent != "_self_"]
     return cast(DictConfig, OmegaConf.merge(*parents, stored))
+
+
+def warn_of_training_images(cfg: DictConfig, run: Run) -> None:
+    """Says where a split is divided otherwise than it was for the run, so that training images are among its images."""
+    own, given = run.cfg.data, cfg.data
+    keys = ("folds", "fold", "fold_seed", "val_fraction", "split_seed", "group", "stratify")
+    other = [f"data.{key}={given[key]}" for key in keys if key in given and key in own and given[key] != own[key]]
+    if given.get("name") == own.get("name") and other:
+        log.warning(
+            "%s: %s was trained on another part, so it has seen some of these images", ", ".join(other), run.path
+        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +140,7 @@ class Places:
         ValueError where an ensemble has none, and where a name or a link leads out of the folder.
         """
         named = ["_".join(checkpoints(cfg)), *(choice(cfg, group) for group in ("inference", "tta"))]
+        named += changes(cfg, runs[0], data)
         own = runs[0].cfg.get("boundary_width")
         if cfg.fold_norms:
             named.append("folded")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def refuse_different(runs: Sequence[ComparedRun]) -> None:
             groups[key(run)].append(run)
         if len(groups) > 1:
             told = "; ".join(f"{shortened([run.name for run in g])} {described(what, g[0])}" for g in groups.values())
-            raise ValueError(f"these runs were scored on different {what}: {told}. {advice}")
+            raise ValueError(f"these runs were scored on different {what}: {told}. {over_folds(runs) or advice}")
     for run in runs[:1]:
         tables = {tuple(counts.classes) for counts in run.counts}
         if len(tables) > 1:
@@ -228,6 +229,18 @@ def refuse_different(runs: Sequence[ComparedRun]) -> None:
         twice = [name for counts in run.counts for name, count in Counter(counts.names).items() if count > 1]
         if twice:
             raise ValueError(f"{run.name}: its scores name {shortened(twice)} twice; an image is to count once")
+
+
+def over_folds(runs: Sequence[ComparedRun]) -> str:
+    """What runs of different folds are for, whose images cannot be alike: their mean; empty where they are no folds."""
+    folds = {(run.config.get("data") or {}).get("fold") for run in runs}
+    scores = [score for run in runs if (score := run.summary.get("val/miou")) is not None]
+    if len(folds) == 1 or len(scores) < len(runs):
+        return ""
+    return (
+        f"They are folds: over {len(folds)} of them val/miou is {mean(scores):.4f} in the mean, with a standard "
+        f"deviation of {stdev(scores):.4f}; compare runs of one fold, or evaluate each on data that none was trained on"
+    )
 
 
 def described(what: str, run: ComparedRun) -> str:

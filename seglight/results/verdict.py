@@ -113,7 +113,7 @@ def what_helps(c: Comparison) -> list[str]:
     """The clearest effect of each axis, the largest first, and an interaction."""
     largest: dict[str, Effect] = {}
     for effect in sorted(c.effects, key=lambda effect: -abs(effect.value)):
-        if effect.clear:
+        if effect.clear and effect.value != 0:
             largest.setdefault(effect.contrast.axes[0], effect)
     said = [sentence for effect in list(largest.values())[:3] if (sentence := effect_sentence(c, effect))]
     if not largest and c.effects:
@@ -133,7 +133,13 @@ def effect_sentence(c: Comparison, effect: Effect) -> str:
     axis, (before, after) = effect.contrast.axes[0], effect.contrast.levels[0]
     found = details(c, effect)
     if len(c.cells) == 2:
-        return f"{shown(axis, after)} over {shown(axis, before)}: {', '.join(found)}." if found else ""
+        if not found:
+            return ""
+        along = changed_along(c.cells, effect)
+        text = f"{shown(axis, after)} over {shown(axis, before)}" + (
+            f" (which changes {listed(along)} too)" if along else ""
+        )
+        return f"{text} {', '.join(found)}." if found[0].startswith("with ") else f"{text}: {', '.join(found)}."
     gains = effect.value > 0
     low, high = (effect.low, effect.high) if gains else (-effect.high, -effect.low)
     text = f"{shown(axis, after)} {'gains' if gains else 'costs'} {points(abs(effect.value))} ({interval(low, high)})"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 import seglight
 from seglight.config import build
+from seglight.data.fingerprint import fingerprint
+from seglight.data.pair import Pair
 from seglight.evaluate import evaluate
 from seglight.evaluation.scoring import score
+from seglight.evaluation.subject import changes
 from seglight.results.image_scores import ImageScores
 from seglight.training.fit import fit
 from tests.conftest import TWO_RANKS, Command, Composed, new_run
@@ -92,6 +97,9 @@ def test_another_way_to_evaluate_leaves_the_runs_own_scores(runs: list[Path], co
     folded = json.loads((runs[1] / "evaluate" / "shapes_val_folded" / "metrics.json").read_text())
     assert folded["fold_norms"] is True
     assert folded["val/miou"] == pytest.approx(seglight.load_run(runs[1]).summary["val/miou"], abs=1e-3)
+    score(composed(f"run={runs[1]}", "data.size=48", "trainer.precision=bf16-mixed", "worst=0"))
+    assert (runs[1] / "evaluate" / "shapes_val_size48_bf16-mixed" / "metrics.json").exists()
+    assert (runs[1] / "scores" / "shapes_val.npz").read_bytes() == before
     metrics = json.loads((runs[1] / "evaluate" / "shapes_val_last_slide_crop40_flip" / "metrics.json").read_text())
     assert metrics["inference"] == {"name": "slide", "crop": 40, "stride": None}
     assert metrics["tta"]["flip"] is True
@@ -152,3 +160,23 @@ def test_a_full_disk_leaves_no_half_written_file(
         score(composed(f"run={runs[0]}", f"out={tmp_path}", "worst=0"))
     assert (tmp_path / "metrics.json").read_text() == before
     assert not list(tmp_path.rglob(".*partial*"))
+
+
+def test_other_files_under_the_same_names_are_another_evaluation(tmp_path: Path) -> None:
+    for folder, value in (("own", 10), ("moved", 10), ("other", 200)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(tmp_path / folder / "a.png")
+    own, trainer = OmegaConf.create({"name": "folder", "root": str(tmp_path / "own"), "fold": 0}), {"precision": "auto"}
+
+    def names(root: str, **more: Any) -> list[str]:
+        data = SimpleNamespace(split="val", listed=lambda split: [Pair(tmp_path / root / "a.png", None, "a")])
+        given = {**own, "root": str(tmp_path / root), **more}
+        hashed = fingerprint([Pair(tmp_path / "own" / "a.png", None, "a")])
+        run: Any = SimpleNamespace(
+            cfg=OmegaConf.create({"data": own, "trainer": trainer}), summary={"data_hash": {"val": hashed}}
+        )
+        return changes(OmegaConf.create({"data": given, "trainer": trainer}), run, data)
+
+    assert names("own") == names("moved") == []
+    assert names("other") == ["root-other"]
+    assert names("own", fold=1) == ["fold1"]

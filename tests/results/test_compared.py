@@ -147,3 +147,12 @@ def test_a_damaged_file_of_scores_is_named(scored_run: Scored, content: bytes) -
     file.write_bytes(content)
     with pytest.raises(ValueError, match=f"{file} holds no scores of images"):
         read_runs([Run(path)])
+
+
+def test_runs_of_several_folds_get_their_mean(scored_run: Scored) -> None:
+    one = scored_run("a", typed=["data.fold=0"], summary={"val/miou": 0.4})
+    other = scored_run("b", typed=["data.fold=1"], summary={"val/miou": 0.5}, images=30)
+    runs = [run for path in (one, other) for run in read_runs([Run(path)])[0]]
+    said = r"over 2 of them val/miou is 0\.4500 .* deviation of 0\.0707; compare runs of one"
+    with pytest.raises(ValueError, match=said):
+        refuse_different(runs)
