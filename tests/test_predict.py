@@ -92,6 +92,8 @@ def test_a_glob_a_list_and_a_stack(run_dir: Path, tmp_path: Path) -> None:
     predict(settings(run_dir, tmp_path / "stack.tif", tmp_path / "stack", overlay=False))
     assert names(tmp_path / "stack") == ["stack_0.png", "stack_1.png"]
     second = seglight.load_run(run_dir).predict(pages[1])
+    with pytest.raises(ValueError, match=r"stack.tif: a TIFF of \d pages; give one of them"):
+        seglight.load_run(run_dir).predict(tmp_path / "stack.tif")
     assert (np.asarray(Image.open(tmp_path / "stack" / "stack_1.png")) == second).all()
 
 

@@ -133,6 +133,17 @@ def decode(path: Path, frame: int = 0, turn: bool = True) -> Image.Image:
         return ImageOps.exif_transpose(image) if orientation != 1 and turn else image
 
 
+def refuse_pages(path: Path) -> None:
+    """ValueError where a file is a TIFF of several pages, of which the first alone would be read."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        with open_image(path) as image:
+            if (pages := getattr(image, "n_frames", 1)) > 1:
+                raise ValueError(
+                    f"{path}: a TIFF of {pages} pages; give one of them, as an array or Pillow's image, or let "
+                    f"`python -m seglight.predict source={path}` write a mask for each"
+                )
+
+
 def undecodable(path: Path, error: Exception) -> ValueError:
     """The error for a file that is there but broken."""
     size = path.stat().st_size

@@ -104,6 +104,7 @@ def decoded(image: str | Path | Image.Image, deep: bool) -> tuple[NDArray[Any], 
                 return np.asarray(np.load(image, allow_pickle=False)), None
             with Image.open(image) as file:
                 own = no_data_of(file)
+                pages = getattr(file, "n_frames", 1) if file.format == "TIFF" and not deep else 1
                 picture = ImageOps.exif_transpose(file)
                 picture.load()
         except FileNotFoundError:
@@ -111,6 +112,8 @@ def decoded(image: str | Path | Image.Image, deep: bool) -> tuple[NDArray[Any], 
         except Exception as error:
             more = f"; many bands and 16 bits: {AS_STORED}" if deep else ""
             raise ValueError(f"{image}: cannot be decoded as an image ({error}){more}") from None
+        if pages > 1:
+            raise ValueError(f"{image}: a TIFF of {pages} pages; give one of them, as an array or Pillow's image")
     else:
         picture, own = image, no_data_of(image)
     if deep and picture.mode.startswith(("I", "F")):

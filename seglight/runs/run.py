@@ -262,15 +262,19 @@ class Run:
     def predict(self, image: Any) -> Prediction:
         """The classes of an image's pixels. image: an RGB array [H, W, 3], a tensor [3, H, W], Pillow's, or a path.
 
-        A run on other images than 8-bit RGB takes arrays [H, W, C] of values as such files store them.
+        A file is turned upright by its EXIF orientation, Pillow's image is taken as it is. A TIFF of several pages is
+        refused. A run on other images than 8-bit RGB takes arrays [H, W, C] of values as such files store them.
         """
         import torch
 
         from seglight.data.bands import Stored
+        from seglight.data.decode import refuse_pages
         from seglight.data.pixels import Pixels
         from seglight.inference import array_of, rgb_tensor
 
         if self.pixels == Pixels():
+            if isinstance(image, str | Path):
+                refuse_pages(Path(image))
             return self.predict_batch(rgb_tensor(image)[None])[0]
         if isinstance(image, str | Path):
             pixels, invalid = self.pixels.read(Path(image))

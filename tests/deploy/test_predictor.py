@@ -162,7 +162,10 @@ def test_what_is_no_export_or_no_image_is_refused_in_one_sentence(tmp_path: Path
         with pytest.raises((ValueError, FileNotFoundError), match=says):
             Predictor(file)
     predictor = Predictor(path, threads=1)
+    page = Image.fromarray(picture(9, 9))
+    page.save(tmp_path / "stack.tif", save_all=True, append_images=[page, page])
     for image, says in (
+        (tmp_path / "stack.tif", "a TIFF of 3 pages; give one of them"),
         (picture(9, 9, 4), "takes images of 3 bands, this one has 4"),
         (picture(9, 9) / 255, "0 to 255"),
         (picture(9, 9).astype(np.float32) + 0.5, "whole numbers"),
