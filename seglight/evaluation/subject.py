@@ -30,7 +30,7 @@ USUAL = ("best", "whole", "none")  # checkpoint, inference and tta that a run's 
 NO_CHANGE = (
     "split", "train_split", "augment", "crop_size", "scale", "rare_classes", "batch_size", "eval_batch_size",
     "num_workers", "seed", "root", "cache", "cache_dir", "draw_with_replacement", "on_error", "allow_single_class",
-    "fraction", "train_images",
+    "fraction", "train_images", "val_images", "test_images",
 )  # fmt: skip
 WRITTEN = (
     "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",

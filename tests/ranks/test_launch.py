@@ -33,6 +33,7 @@ def test_two_ranks_score_one_image_once(command: Command, tmp_path: Path) -> Non
     assert summary["val/pixel_acc"] == pytest.approx(right / pixels, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_gradual_run_on_two_ranks_equals_the_one_process_run_at_the_same_global_batch(
     command: Command, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import seglight
 from tests.conftest import QUICK, TORCHRUN, TWO_RANKS, start
 
 
+@pytest.mark.slow
 def test_torchrun_makes_one_run_that_one_rank_prints(tmp_path: Path) -> None:
     process = start(
         tmp_path, *TORCHRUN, "-m", "seglight.train", *QUICK, *TWO_RANKS, "trainer.accumulate_grad_batches=2"
