@@ -56,7 +56,10 @@ def broken_off(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
             marks=pytest.mark.slow,
         ),
         pytest.param([*VIT, "decoder=linear", "skips=none", "freeze=bitfit"], marks=pytest.mark.slow),
-        [*VIT, "decoder=segformer", "skips=none", "freeze=adapter", "trainer.accumulate_grad_batches=2"],
+        pytest.param(
+            [*VIT, "decoder=segformer", "skips=none", "freeze=adapter", "trainer.accumulate_grad_batches=2"],
+            marks=pytest.mark.slow,
+        ),
         [*LITE, "decoder=fcn", "skips=none", "freeze=lora", "average=ema"],
     ],
     ids=["unet-none", "dpt-lora", "linear-bitfit", "segformer-adapter", "efficientnet-lora-ema"],

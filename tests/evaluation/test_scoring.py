@@ -43,6 +43,7 @@ def counts(path: Path) -> dict[str, Any]:
         return {key: file[key].tolist() for key in file}
 
 
+@pytest.mark.slow
 def test_two_ranks_count_what_one_process_counts(runs: list[Path], command: Command, composed: Composed) -> None:
     before = counts(runs[0] / "scores" / "shapes_val.npz")  # of the training, in one process
     (runs[0] / "scores" / "shapes_val.npz").unlink()

@@ -51,7 +51,15 @@ def test_unet_begins_as_segmentation_models_pytorchs() -> None:
     assert_same_distribution(state(ours.decoder, 0), {**state(theirs.decoder, 1), **named})
 
 
-@pytest.mark.parametrize("name", ["FPN", "Linknet", "MAnet", "PSPNet", "UPerNet", "UnetPlusPlus"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FPN",
+        "Linknet",
+        "PSPNet",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("MAnet", "UPerNet", "UnetPlusPlus")),
+    ],
+)
 def test_the_librarys_decoders_begin_as_the_librarys(name: str) -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
     options = {"encoder_depth": 5, "upsampling": 32} if name == "PSPNet" else {}
@@ -62,6 +70,7 @@ def test_the_librarys_decoders_begin_as_the_librarys(name: str) -> None:
     assert_same_distribution(state(ours.decoder.head, 0), state(theirs.segmentation_head, 1))
 
 
+@pytest.mark.slow
 def test_fcn_heads_begin_as_torchvisions() -> None:
     ours = built("encoder=resnet50_d8", "decoder=fcn_head", "skips=none", "aux=fcn_head")
     for head, channels in ((ours.decoder.head, 2048), (ours.aux.head, 1024)):  # type: ignore[union-attr]

@@ -67,7 +67,7 @@ def vgg16() -> Iterator[TorchFCN]:
     ("source", "kind", "scales", "size"),
     [
         ("torchfcn-32s", "32s", (1, 1), SIZES[1]),
-        ("torchfcn-16s", "16s", (1, 1), SIZES[1]),
+        pytest.param("torchfcn-16s", "16s", (1, 1), SIZES[1], marks=pytest.mark.slow),
         ("torchfcn-8s", "8s", (1, 1), SIZES[0]),
         ("torchfcn-8s-atonce", "8s", (0.01, 0.0001), SIZES[1]),
     ],
@@ -78,7 +78,7 @@ def test_torchfcn(source: str, kind: str, scales: tuple[float, float], size: tup
     assert difference(ours, lambda x: theirs(caffe(x)), size) <= 1e-5
 
 
-@pytest.mark.parametrize("bilinear", [False, True])
+@pytest.mark.parametrize("bilinear", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_milesial(bilinear: bool) -> None:
     theirs = shaken(MilesialUNet(bilinear=bilinear))
     ours = built("milesial-bilinear" if bilinear else "milesial", theirs.state_dict())
@@ -86,7 +86,7 @@ def test_milesial(bilinear: bool) -> None:
     assert difference(ours, lambda x: theirs(x / 255), SIZES[bilinear]) <= 1e-5
 
 
-@pytest.mark.parametrize("name", ["fcn_resnet50", "fcn_resnet101"])
+@pytest.mark.parametrize("name", ["fcn_resnet50", pytest.param("fcn_resnet101", marks=pytest.mark.slow)])
 def test_torchvision_fcn_with_its_auxiliary_head(name: str) -> None:
     theirs = shaken(torchvision.models.get_model(name, weights=None, weights_backbone=None, aux_loss=True))
     ours = built(f"torchvision-{name}", theirs.state_dict())

@@ -11,7 +11,8 @@ import seglight
 from tests.conftest import QUICK, TWO_RANKS, processes, start, until
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_the_launcher_stops_its_ranks(number: signal.Signals, tmp_path: Path) -> None:
     run = tmp_path / "run"
     endless = ["trainer.max_epochs=100000", f"hydra.run.dir={run}"]

@@ -23,7 +23,7 @@ from tests.failing import DIES
     [
         ("config.yaml", 1, "no run"),
         pytest.param("best.ckpt", 1, "start", marks=pytest.mark.slow),
-        ("last.ckpt", 2, "epoch 1"),
+        pytest.param("last.ckpt", 2, "epoch 1", marks=pytest.mark.slow),
         pytest.param("summary.json", 5, "epoch 1", marks=pytest.mark.slow),
     ],
 )
@@ -54,6 +54,7 @@ def test_twenty_random_kills(tmp_path: Path) -> None:
     assert answer.stdout.count("| yes |") == 20
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_the_last_checkpoint_kept_and_the_run_goes_on_when_there_is_room(
     whole: Path, command: Command, tmp_path: Path
 ) -> None:

@@ -281,6 +281,7 @@ def test_a_word_is_no_secret(override: str) -> None:
     refuse_secrets(seglight.compose(*QUICK, override))
 
 
+@pytest.mark.slow
 def test_no_token_of_the_environment_is_in_a_run_directory(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     secrets = {"WANDB_API_KEY": TOKEN, "HF_TOKEN": "hf_" + TOKEN, "AWS_SECRET_ACCESS_KEY": TOKEN[::-1]}
