@@ -111,6 +111,14 @@ def traced_for(name: str, net: nn.Module, graph: Path, about: About) -> Any:
     return graph
 
 
+def write_format(name: str, net: nn.Module, folder: Path, about: About) -> Path:
+    """A network's file of a format, its metadata in it: `folder`/net.onnx, .xml or .pt; graph.onnx beside it serves
+    the next format."""
+    path = folder / f"net{ENDINGS[name]}"
+    WRITERS[name](traced_for(name, net, folder / "graph.onnx", about), path, about)
+    return path
+
+
 @contextmanager
 def quiet_tracing(name: str) -> Iterator[None]:
     """No gradients, no warnings of what the checks afterwards prove; torch's refusal as one line."""

@@ -107,13 +107,7 @@ def settings(cfg: DictConfig) -> dict[str, Any]:
         for group in ("inference", "tta")
     }
     devices = {"precision": plain["trainer"]["precision"], "devices": plain["trainer"]["devices"]}
-    return {
-        "run": plain["run"],
-        "checkpoint": plain["checkpoint"],
-        "fold_norms": plain["fold_norms"],
-        **chosen,
-        **devices,
-    }
+    return {key: plain[key] for key in ("run", "checkpoint", "fold_norms")} | chosen | devices
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -32,6 +32,8 @@ NO_CHANGE = (
     "num_workers", "seed", "root", "cache", "cache_dir", "draw_with_replacement", "on_error", "allow_single_class",
     "fraction", "train_images", "val_images", "test_images",
 )  # fmt: skip
+# Those that say which images are trained on and which are evaluated.
+DIVIDING = ("folds", "fold", "fold_seed", "val_fraction", "split_seed", "group", "stratify")
 WRITTEN = (
     "metrics.json", "per_class.csv", "confusion.csv", "confusion.png", "calibration.csv", "calibration.png",
     "instances.json", "instances.csv",
@@ -91,14 +93,18 @@ def changes(cfg: DictConfig, run: Run, data: Any) -> list[str]:
     own, given = run.cfg.data, cfg.data
     names = []
     if [given.get(key) for key in ("_target_", "name")] == [own.get(key) for key in ("_target_", "name")]:
-        keys = [str(key) for key in given if key not in NO_CHANGE and key in own and given[key] != own[key]]
-        names = [key + written(given[key]) for key in keys]
+        names = [key + written(given[key]) for key in differing(given, own) if key not in NO_CHANGE]
         if given.get("root") != own.get("root") and hasattr(data, "listed"):
             trained_on = (run.summary.get("data_hash") or {}).get(str(data.split))
             if trained_on is None or fingerprint(data.listed(data.split)) != trained_on:
                 names.append(f"root-{Path(str(given.root)).resolve().name}")
     precision = cfg.trainer.get("precision")
     return names if precision == run.cfg.trainer.get("precision") else [*names, str(precision)]
+
+
+def differing(given: DictConfig, own: DictConfig) -> list[str]:
+    """The keys of both that have other values in one than in the other."""
+    return [str(key) for key in given if key in own and given[key] != own[key]]
 
 
 def written(value: Any) -> str:
@@ -118,8 +124,7 @@ def values_of(group: str, name: str) -> DictConfig:
 def warn_of_training_images(cfg: DictConfig, run: Run) -> None:
     """Says where a split is divided otherwise than it was for the run, so that training images are among its images."""
     own, given = run.cfg.data, cfg.data
-    keys = ("folds", "fold", "fold_seed", "val_fraction", "split_seed", "group", "stratify")
-    other = [f"data.{key}={given[key]}" for key in keys if key in given and key in own and given[key] != own[key]]
+    other = [f"data.{key}={given[key]}" for key in differing(given, own) if key in DIVIDING]
     if given.get("name") == own.get("name") and other:
         log.warning(
             "%s: %s was trained on another part, so it has seen some of these images", ", ".join(other), run.path

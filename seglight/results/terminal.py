@@ -44,4 +44,5 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def millions(count: float | None) -> str:
+    """A number of parameters, as the table says it."""
     return "-" if count is None else f"{count / 1e6:.2f} M"

@@ -131,14 +131,12 @@ def what_helps(c: Comparison) -> list[str]:
 def effect_sentence(c: Comparison, effect: Effect) -> str:
     """What a level of an axis gains or costs; of two cells alone, whose difference is said already, where it lies."""
     axis, (before, after) = effect.contrast.axes[0], effect.contrast.levels[0]
-    found = details(c, effect)
+    found, along = details(c, effect), changed_along(c.cells, effect)
+    also = f" (which changes {listed(along)} too)" if along else ""
     if len(c.cells) == 2:
         if not found:
             return ""
-        along = changed_along(c.cells, effect)
-        text = f"{shown(axis, after)} over {shown(axis, before)}" + (
-            f" (which changes {listed(along)} too)" if along else ""
-        )
+        text = f"{shown(axis, after)} over {shown(axis, before)}{also}"
         return f"{text} {', '.join(found)}." if found[0].startswith("with ") else f"{text}: {', '.join(found)}."
     gains = effect.value > 0
     low, high = (effect.low, effect.high) if gains else (-effect.high, -effect.low)
@@ -146,8 +144,7 @@ def effect_sentence(c: Comparison, effect: Effect) -> str:
     text += f" over {shown(axis, before)}" if gains else f" against {shown(axis, before)}"
     if c.estimate.seed_sd is None:
         text += " in these runs"
-    along = changed_along(c.cells, effect)
-    text += f" (which changes {listed(along)} too)" if along else " with all else equal"
+    text += also or " with all else equal"
     return f"{text}{': ' if found else ''}{', '.join(found)}."
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seglight.deploy import tracing
 from seglight.deploy.about import About
 from seglight.deploy.checks import differences
 from seglight.deploy.runtimes import open_runtime
+from seglight.deploy.tracing import write_format
 from seglight.errors import USER_ERRORS
 from seglight.speed.worker import Failed, reason
 
@@ -37,16 +37,9 @@ def made(run: Run, about: About, formats: Sequence[str], folder: Path) -> dict[s
     for name in formats:
         log.info("exporting: %s", name)
         try:
-            path = write(run, about, name, folder)
+            path = write_format(name, run.net, folder, about)
             differences(open_runtime(path), run.net, about, [(64, 96)])
             found[name] = str(path)
         except USER_ERRORS as error:
             found[name] = Failed(reason(error))
     return found
-
-
-def write(run: Run, about: About, name: str, folder: Path) -> Path:
-    """The file of one format, its metadata in it."""
-    path = folder / f"net{tracing.ENDINGS[name]}"
-    tracing.WRITERS[name](tracing.traced_for(name, run.net, folder / "graph.onnx", about), path, about)
-    return path

@@ -16,7 +16,7 @@ from seglight.config import build_model, compose, conf_dir
 from seglight.deploy.about import About
 from seglight.deploy.checks import SIZES, differences
 from seglight.deploy.runtimes import open_runtime
-from seglight.deploy.tracing import trace, write_onnx, write_openvino, write_torch
+from seglight.deploy.tracing import write_format
 from seglight.tables.grid import decoder_overrides, decoders
 
 log = logging.getLogger(__name__)
@@ -106,16 +106,8 @@ def measured(overrides: Sequence[str], formats: Sequence[str]) -> list[float]:
     about = About([str(i) for i in range(9)], [(0, 0, 0)] * 9)
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        graph, intermediate, script = (Path(folder) / name for name in ("net.onnx", "net.xml", "net.pt"))
         for name in formats:
-            if name == "torch":
-                write_torch(trace(net, about), file := script, about)
-            else:
-                if not graph.exists():
-                    write_onnx(net, graph, about)
-                if name == "openvino":
-                    write_openvino(graph, intermediate, about)
-                file = graph if name == "onnx" else intermediate
+            file = write_format(name, net, Path(folder), about)
             try:
                 found.append(max(differences(open_runtime(file, 1), net, about, relative=True).values()))
             except ValueError as error:
