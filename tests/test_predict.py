@@ -156,6 +156,7 @@ def test_a_video_of_which_nothing_would_be_written_is_refused(run_dir: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_image_too_long_for_a_jpeg_has_a_smaller_overlay(tmp_path: Path) -> None:
     strip = np.zeros((2, 66_000), np.uint8)
     prediction = Prediction(strip, np.zeros((*strip.shape, 3), np.uint8), ["road"], [(9, 9, 9)])
