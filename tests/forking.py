@@ -92,6 +92,8 @@ def become(request: dict[str, Any]) -> None:
 if __name__ == "__main__":
     import albumentations  # noqa: F401
     import lightning  # noqa: F401
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
     import rich.table  # noqa: F401
     import torchvision  # noqa: F401
 

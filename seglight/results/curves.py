@@ -25,9 +25,12 @@ def draw_curves(metrics: Path, target: Path) -> bool:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(drawn), 4), dpi=110, layout="constrained")
+    width = 5 * len(drawn)
+    figure = Figure(figsize=(width, 4), dpi=110)
     FigureCanvasAgg(figure)  # pyplot would look for a screen
     panels: Any = figure.subplots(1, len(drawn), squeeze=False)[0]
+    # margins in inches: a layout that matplotlib computes takes as long as the drawing
+    figure.subplots_adjust(left=0.7 / width, right=1 - 0.15 / width, bottom=0.5 / 4, top=1 - 0.35 / 4, wspace=0.2)
     for panel, (title, names) in zip(panels, drawn, strict=True):
         for name, colour in zip(names, COLOURS, strict=False):
             steps, values = curves[name]
@@ -35,6 +38,7 @@ def draw_curves(metrics: Path, target: Path) -> bool:
             panel.plot(steps, values, label=name, color=colour, marker=marker, markersize=4, linewidth=1.5)
         panel.set_title(title)
         panel.set_xlabel("step")
+        panel.locator_params(axis="x", nbins=6)  # five digits side by side
         panel.grid(alpha=0.3)
         panel.legend()
     figure.savefig(target)
