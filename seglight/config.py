@@ -66,7 +66,7 @@ def beside_hydras_own() -> Iterator[None]:
 def record_choices(cfg: DictConfig, choices: Any) -> DictConfig:
     """Writes the option chosen on each axis into `cfg.axes`, so that a run can say what it was."""
     with open_dict(cfg):
-        cfg.axes = {axis: choices[axis] for axis in (*AXES, "inference", "tta") if axis in choices}
+        cfg.axes = {axis: choices[axis] for axis in (*AXES, "aux", "average", "inference", "tta") if axis in choices}
     return cfg
 
 

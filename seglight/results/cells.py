@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ NO_AXIS = re.compile(
     r"|^(sweep|trial|trust|predictions|resume|resume_sweep|init_source|model_name|net|logger|hydra|axes|epochs|boundary_width)\b"
     r"|^trainer\.(accelerator|devices|num_nodes|strategy|enable_|log_every|use_distributed|limit_val)"
 )
+BASE = "the base"  # the cell of which every other one changes one thing
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,10 @@ def selected(config: Mapping[str, Any], key: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A level as it is typed."""
+    """A level as it is typed; 1 and 1.0 are the same."""
     if isinstance(value, Mapping):
         return str(yaml.safe_dump(dict(value), default_flow_style=True, width=10**6)).strip()
-    return typed(value)
+    return typed(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def cells_of(runs: Sequence[ComparedRun]) -> tuple[list[Cell], list[str]]:
@@ -104,9 +105,26 @@ def cells_of(runs: Sequence[ComparedRun]) -> tuple[list[Cell], list[str]]:
             continue
         seen[seed] = run.name
         cells.setdefault(key, Cell(level)).runs.append(at)
-    needed = telling_apart(list(cells.values()))
-    names = [" ".join(shown(axis, cell.axes[axis]) for axis in needed) or "all runs" for cell in cells.values()]
+    names = names_of(list(cells.values()))
     return [Cell(cell.axes, cell.runs, name) for cell, name in zip(cells.values(), names, strict=True)], repeated
+
+
+def names_of(cells: Sequence[Cell]) -> list[str]:
+    """Each cell's levels on the axes that tell all apart; what it changes, where each changes one thing of a base."""
+    base = base_of(cells)
+    if base is None:
+        needed = telling_apart(cells)
+        return [" ".join(shown(axis, cell.axes[axis]) for axis in needed) or "all runs" for cell in cells]
+    changed = [[shown(axis, cell.axes[axis]) for axis in base if cell.axes[axis] != base[axis]] for cell in cells]
+    return [" ".join(change) or BASE for change in changed]
+
+
+def base_of(cells: Sequence[Cell]) -> dict[str, str] | None:
+    """The usual level on each axis, where a cell has all of them and every other cell all but one; null in a grid."""
+    needed = telling_apart(cells)
+    base = {axis: Counter(cell.axes[axis] for cell in cells).most_common(1)[0][0] for axis in needed}
+    changes = [sum(cell.axes[axis] != level for axis, level in base.items()) for cell in cells]
+    return base if len(needed) > 2 and min(changes) == 0 and max(changes) == 1 else None
 
 
 def telling_apart(cells: Sequence[Cell]) -> list[str]:

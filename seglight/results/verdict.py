@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seglight.results.cells import shown
+from seglight.results.cells import BASE, base_of, shown
 from seglight.results.costs import COSTS
 from seglight.results.effects import Effect, changed_along
 
@@ -29,7 +29,11 @@ def sentences(comparison: Comparison) -> list[str]:
     c = comparison
     score = NAMES.get(c.score, c.score)
     said = alone(c, score) if len(c.cells) == 1 else [leader(c, score), *losers(c), *what_helps(c)]
-    said = said[: MOST - 1 - bool(c.learning_curves)]
+    base = base_of(c.cells)
+    said = said[: MOST - 1 - bool(c.learning_curves) - bool(base)]
+    if base:
+        levels = " ".join(shown(axis, level) for axis, level in base.items())
+        said.insert(1, f"{BASE.capitalize()} is {levels}; every other cell changes one of these.")
     said += [doubling(c)] if c.learning_curves else []
     return [*said, scope(c)] if len(said) > 1 else [*said, images(c), scope(c)]
 
@@ -207,8 +211,9 @@ def cheapest(c: Comparison) -> list[str]:
 
 def amount(cost: str, value: float) -> str:
     """A cost with its unit."""
-    large = value >= 1e6
-    return f"{value / 1e6:.1f} M {COSTS[cost]}" if large else f"{value:,.0f} {COSTS[cost]}"
+    if value >= 1e6:
+        return f"{value / 1e6:.1f} M {COSTS[cost]}"
+    return f"{value:,.0f} {COSTS[cost]}" if value >= 10 else f"{value:.1f} {COSTS[cost]}"
 
 
 def doubling(c: Comparison) -> str:

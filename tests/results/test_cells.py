@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from seglight.results.cells import Cell, cells_of, merged
+from seglight.results.cells import Cell, cells_of, merged, names_of
 from seglight.results.compared import read_runs
 from seglight.runs.run import Run
 
@@ -43,6 +43,30 @@ def test_the_same_config_and_seed_twice_counts_once(scored_run: Scored) -> None:
     found, repeated = cells(scored_run("0", seed=3), scored_run("1", seed=3))
     assert [cell.runs for cell in found] == [[0]]
     assert repeated == ["1 is left out: it repeats 0 (same config, same seed)"] or "repeats" in repeated[0]
+
+
+def test_one_change_at_a_time_is_named_by_the_change(scored_run: Scored) -> None:
+    changes = ["data.batch_size=2", "optim.weight_decay=1", "trainer.max_epochs=2", "loss=dice"]
+    typed = [[change] if "." in change else [] for change in changes]
+    runs = [
+        scored_run(str(i), typed=one, loss=change.removeprefix("loss=") if not one else "ce")
+        for i, (change, one) in enumerate(zip(changes, typed, strict=True))
+    ]
+    found, _ = cells(scored_run("base", loss="ce"), *runs)
+    assert sorted(cell.name for cell in found[1:]) == sorted(changes)
+    assert found[0].name == "the base"
+
+
+def test_a_grid_has_no_base() -> None:
+    grid = [Cell({"loss": a, "skips": b, "optim": c}) for a in "xy" for b in "xy" for c in "xy"]
+    assert names_of(grid)[0] == "loss=x skips=x optim=x"
+
+
+def test_1_and_1_0_are_one_level(scored_run: Scored) -> None:
+    found, _ = cells(
+        scored_run("0", typed=["optim.weight_decay=1"]), scored_run("1", typed=["optim.weight_decay=1.0"], seed=1)
+    )
+    assert [cell.name for cell in found] == ["all runs"]
 
 
 def test_a_preset_gives_way_to_the_one_axis_that_it_stands_for() -> None:
