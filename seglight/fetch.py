@@ -38,6 +38,10 @@ def fetch(cfg: DictConfig) -> Path:
             f"{wrong}\ndata={data.name} is not downloaded from anywhere: its files belong under {data.root}"
         )
     else:
+        if not where.expanduser().absolute().is_relative_to(root.absolute()):
+            raise ValueError(
+                f"{wrong}\ndata.root={data.root}: a download goes under root={root}; leave data.root out, or give root"
+            )
         if isinstance(wrong, ValueError):
             log.warning("what is there cannot be used: %s", wrong)
         log.info("data=%s\n  from     %s\n  licence  %s", data.name, source.home, source.licence)

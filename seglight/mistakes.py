@@ -109,7 +109,7 @@ def missing(cfg: DictConfig) -> str | None:
     if not keys:
         return None
     made = [
-        f"{key} is {value}"
+        f"{key} is {value.replace('${', '').replace('}', '')}"
         for key, value in given.items()
         if any(f"${{{name}}}" in value and key.split(".")[0] == name.split(".")[0] for name in keys)
     ]

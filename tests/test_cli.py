@@ -101,7 +101,7 @@ def test_compose_takes_overrides_one_by_one() -> None:
         ("train -m optim.lrr=1,2", "did you mean optim.lr?"),
         ("train hydra/launchr=joblib", "did you mean hydra/launcher?"),
         ("train data=folder", "data.num_classes=... data.root=... are needed"),
-        ("check data=folder", "data.num_classes=... data.root=... are needed"),
+        ("check data=folder", "data.root=... are needed (data.class_table is data.root/classes.yaml)"),
         ("fetch", "data=... is needed: one of ade20k, camvid,"),
         ("evaluate", "run=... is needed"),
         ("evaluate run=", "run= is empty: expected a path"),

@@ -227,6 +227,13 @@ def test_fetching_voc(server: Server, voc_tar: bytes, tmp_path: Path, caplog: py
     assert len(server.asked) == 1  # it is there
 
 
+def test_a_root_elsewhere_is_refused_before_a_download(server: Server, voc_tar: bytes, tmp_path: Path) -> None:
+    server.files["VOCtrainval.tar"] = voc_tar
+    with pytest.raises(ValueError, match=r"data\.root=.*elsewhere: a download goes under root="):
+        fetch(cfg_for("data=voc", f"mirror={server.url}", f"data.root={tmp_path / 'elsewhere'}"))
+    assert server.asked == []
+
+
 def test_an_archive_put_there_by_hand_is_used(voc_tar: bytes, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"could not be fetched: .*refused") as error:
         fetch(cfg_for("data=voc"))

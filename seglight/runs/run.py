@@ -293,7 +293,8 @@ class Run:
 
         with torch.inference_mode():
             place = next(iter(self.net.parameters()), images).device
-            logits = (inference or Inference())(self.net, images.to(place))
+            placed = images.to(place) if torch.is_tensor(images) else images  # the network says what it takes
+            logits = (inference or Inference())(self.net, placed)
             masks = logits.argmax(1).to(torch.uint8).cpu().numpy()
             shares = logits.softmax(1).cpu().numpy() if probabilities else [None] * len(images)
             pixels = [self.pixels.pictured(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]

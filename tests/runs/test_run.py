@@ -17,6 +17,11 @@ from seglight.runs.run import Run
 from tests.conftest import SURVIVING, Command, start, until
 
 
+def test_a_batch_is_one_tensor(run_dir: Path) -> None:
+    with pytest.raises(ValueError, match=r"images \[B, C, H, W\] as a torch.Tensor are needed, got list"):
+        seglight.load_run(run_dir).predict_batch([np.zeros((8, 8, 3), np.uint8)])
+
+
 def test_load_run_predicts_as_evaluate_did(run_dir: Path) -> None:
     run = seglight.load_run(run_dir)
     image = np.random.default_rng(0).integers(0, 255, (37, 51, 3), dtype=np.uint8)
