@@ -1,4 +1,4 @@
-"""The colours of classes: of every value that a mask may hold, and masks as palette images."""
+"""The colours of classes: VOC's, of every value that a mask may hold, and masks as palette images."""
 
 # Shapes: H W pixels
 
@@ -28,3 +28,15 @@ def table(palette: Sequence[Colour]) -> NDArray[np.uint8]:
     colours[: len(palette)] = np.reshape(palette, (-1, 3))  # there may be none
     colours[IGNORE_INDEX] = IGNORED
     return colours
+
+
+def voc_colours(count: int) -> tuple[Colour, ...]:
+    """Pascal VOC's colour map (VOCcolormap.m): the bits of the index spread over the three channels."""
+    colours = []
+    for index in range(count):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+        colours.append((channels[0], channels[1], channels[2]))
+    return tuple(colours)

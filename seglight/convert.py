@@ -125,9 +125,8 @@ def write(
     folder: Path, splits: Mapping[str, Sequence[Annotated]], classes: list[str], ignores: bool, link: bool
 ) -> None:
     """Everything that `data=folder` reads."""
-    from seglight.colours import palette_image
+    from seglight.colours import palette_image, voc_colours
     from seglight.data.annotated import painted
-    from seglight.data.palette import voc_colours
     from seglight.data.prediction import prediction_file
     from seglight.data.progress import progress_bar
     from seglight.data.workers import own_cores

@@ -8,7 +8,7 @@ from typing import Literal
 from seglight.adapters.adapter import Kind
 from seglight.adapters.bottleneck import BottleneckAdapters
 from seglight.adapters.low_rank import LowRankAdapters
-from seglight.freeze_policy import FreezePolicy  # configs of earlier runs name it as seglight.freeze.FreezePolicy
+from seglight.freeze_policy import FreezePolicy
 from seglight.values import one_of, whole
 
 

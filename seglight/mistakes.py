@@ -164,19 +164,17 @@ def wrong_arguments(error: BaseException, where: str, node: Any, target: str) ->
         takes = parameters(target)
         known = f"; it reads {', '.join(takes)}" if takes else ""
         plain: Any = OmegaConf.to_container(node, resolve=False)
-        value = shortened(plain[many[1]])
+        value = cut(plain[many[1]])
         return f"{where}.{many[1]}={value}: {meant(many[1], takes, f'{where}.')}{target} does not read it{known}"
     few = re.search(r"missing \d+ required .*?arguments?: (.*)", text)
     if few:
         names = re.findall(r"'(\w+)'", few[1])
         return f"{', '.join(f'{where}.{name}=...' for name in names)}: {target} needs it"
     values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
-    given = ", ".join(
-        f"{k}={shortened(v)}" for k, v in values.items() if not k.startswith("_") and not isinstance(v, dict)
-    )
+    given = ", ".join(f"{k}={cut(v)}" for k, v in values.items() if not k.startswith("_") and not isinstance(v, dict))
     for name, kind in declared(target).items():
         if name in values and not fits(values[name], kind):
-            return f"{where}.{name}={shortened(values[name])}: {KINDS[kind.split(' ')[0]]} is needed"
+            return f"{where}.{name}={cut(values[name])}: {KINDS[kind.split(' ')[0]]} is needed"
     return f"{where}: {target} cannot take one of its values ({first_line(str(error))}): {given}"
 
 
@@ -235,7 +233,7 @@ def parameters(target: str) -> list[str]:
     return list(found)
 
 
-def shortened(value: Any, longest: int = 60) -> str:
+def cut(value: Any, longest: int = 60) -> str:
     """A value's text, cut where it is longer than so many characters."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -31,7 +31,8 @@ from tests.conftest import REPO
 
 PAGES = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")])  # the studies' links: make docs
 MADE = ("tree.md", "grid.md", "timm.md", "exports.md", "CHANGELOG.md")  # by commands of their own, or history
-TYPED = [page for page in PAGES if page.name not in MADE and "python -m seglight" in page.read_text()]
+STUDIES = sorted((REPO / "experiments").rglob("README.md"))
+TYPED = [page for page in [*PAGES, *STUDIES] if page.name not in MADE and "python -m seglight" in page.read_text()]
 
 
 def lines(page: Path) -> Iterator[str]:
@@ -89,7 +90,7 @@ def read_once() -> Any:
 def placed(override: str) -> str:
     """The override, with an option that exists where a placeholder (`data=NAME`) stands for one."""
     key, _, value = override.partition("=")
-    stand_ins = {"data": "voc", "model": "unet", "encoder": "resnet18"}
+    stand_ins = {"data": "voc", "model": "unet", "encoder": "resnet18", "seed": "0"}
     return f"{key}={stand_ins[key]}" if key in stand_ins and value.isupper() else override
 
 

@@ -258,14 +258,6 @@ def test_every_option_makes_the_policy_that_it_names(option: str) -> None:
     assert policy(option).name == option
 
 
-def test_a_policy_that_an_earlier_run_stored_is_the_one_it_trained_with(tmp_path: Path) -> None:
-    """Its config names the class and every field of it."""
-    cfg = seglight.compose("freeze=stages")
-    cfg.freeze = {"_target_": "seglight.freeze.FreezePolicy", "name": "encoder", "n": -1}
-    run = Run.create(tmp_path / "run", resolve(cfg), [])
-    assert build(seglight.load_run(run.path).cfg, "freeze") == policy("encoder")
-
-
 @pytest.mark.parametrize(
     ("option", "overrides", "says"),
     [

@@ -131,13 +131,13 @@ def main() -> None:
             nth = moments.randint(1, 6)
             moment, killed = f"while checkpoint file {nth} was written", kill_while_writing(nth, run, process)
         left = state(run) if killed else "the run had ended"
-        epoch = left.split("last of epoch ")[1].split(",")[0] if "last of" in left else "the start"
+        epochs = [int(part.split(" of epoch ")[1]) for part in left.split(", ") if " of epoch " in part]
         again = [f"resume={run}"] if (run / "config.yaml").is_file() else [*SMALL, *options, f"hydra.run.dir={run}"]
         code = start(run, *again).wait()
         found = differences(whole, run) if code == 0 else [f"exit code {code}"]
         failed += bool(found)
         answer = "yes" if not found else f"no: {', '.join(found)}"
-        source = f"epoch {epoch}" if epoch.isdigit() else epoch
+        source = f"epoch {max(epochs)}" if epochs else "the start"  # the newer one of best and last
         print(f"| {number} | {moment} | {left} | {source} | {answer} |", flush=True)
     sys.exit(bool(failed))
 

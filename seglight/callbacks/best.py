@@ -39,12 +39,3 @@ class Best(Resumable):
     def is_now(self, trainer: L.Trainer) -> bool:
         """Whether the evaluation that just ended is the best so far."""
         return self.step == trainer.global_step
-
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Checkpoints of version 0.1.0 have it in the summary's state."""
-        old = checkpoint["callbacks"].get("RunSummary", {})
-        if "best_step" in old:
-            scores = dict(old["best"])
-            self.epoch = scores.pop("best_epoch", -1)
-            self.scores, self.table = scores, old["table"]
-            self.evaluated, self.step = old["evaluated"], old["best_step"]

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from seglight.callbacks.best import Best
 from seglight.callbacks.gathering import on_rank_0
-from seglight.data.palette import voc_colours
+from seglight.colours import voc_colours
 from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
-from seglight.results.drawing import TITLE, overlay, side_by_side
+from seglight.deploy.colours import overlay
+from seglight.results.drawing import TITLE, side_by_side
 from seglight.runs.run import Run
 
 Example = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]  # image [H, W, 3], mask and prediction [H, W]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import WandbLogger
 
 from seglight.ranks.environment import rank
+from seglight.results.loggers import mode_where_logged_in
 from seglight.runs.run import Run
 from seglight.values import one_of
 
@@ -37,15 +38,6 @@ class RunLogger(WandbLogger):
         mode = mode_where_logged_in() if mode == "auto" else mode
         started = start(self.run, mode, project=project, **settings) if rank() == 0 else None
         super().__init__(save_dir=save_dir, project=project, experiment=started)
-
-
-def mode_where_logged_in() -> str:
-    """WANDB_MODE where it is set, online where an API key is known (looked for, not sent), else offline."""
-    import wandb
-
-    if "WANDB_MODE" in os.environ:
-        return os.environ["WANDB_MODE"]
-    return "online" if wandb.login(prompt=False, verify=False) else "offline"
 
 
 def start(run: Run, mode: str, **settings: Any) -> wandb.Run:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seglight.background import background_of
 from seglight.callbacks.gathering import on_every_rank
 from seglight.callbacks.image_scores import CountImages, masks_of
-from seglight.data.palette import voc_colours
+from seglight.colours import voc_colours
 from seglight.data.pixels import pictured
 from seglight.data.prediction import inside
 from seglight.results.error_kinds import error_map

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seglight.colours import voc_colours
 from seglight.data.datamodule import SegmentationData
 from seglight.data.labels import MappedLabels
 from seglight.data.pair import Pair
-from seglight.data.palette import voc_colours
 from seglight.data.reader import FileReader, Reader
 from seglight.data.settings import known_split
 from seglight.data.source import Archive, Source

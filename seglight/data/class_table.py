@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seglight.colours import Colour
+from seglight.colours import Colour, voc_colours
 from seglight.data.labels import ColourLabels, MappedLabels
-from seglight.data.palette import voc_colours
 from seglight.data.table_files import read_table
 from seglight.ignore import IGNORE_INDEX
 

@@ -27,7 +27,7 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
     """Of names, sizes and bytes of all images and masks, in their order; empty where no file is there."""
     files = [path for pair in pairs for path in (pair.image, pair.mask) if path is not None]
     with ThreadPoolExecutor(16) as pool:
-        ends = list(pool.map(end_of, files))
+        ends = list(pool.map(content_of, files))
     if not any(ends):
         return ""
     hashed = hashlib.blake2b(digest_size=16)
@@ -38,7 +38,7 @@ def fingerprint(pairs: Sequence[Pair]) -> str:
     return hashed.hexdigest()
 
 
-def end_of(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
     """A file's size and bytes of it, the last ones among them; nothing where there is no such file.
 
     A compressed image differs to its end wherever it was changed. A large uncompressed one is read in pieces: a change

@@ -14,9 +14,8 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seglight.colours import palette_image
+from seglight.colours import palette_image, voc_colours
 from seglight.data.foreign_batches import Named
-from seglight.data.palette import voc_colours
 from seglight.data.prediction import prediction_file, save_png
 from seglight.data.settings import refuse_unknown
 from seglight.ignore import IGNORE_INDEX

@@ -93,9 +93,6 @@ class Loader(DataLoader[Any]):
         return {"epoch": self.position[0], "images": self.position[1]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if "position" in state:  # of a checkpoint that counts batches
-            epoch, batches = state["position"]
-            state = {"epoch": epoch, "images": batches * self.batches.size * rank_and_world()[1]}
         self.position = self.resumed = (state["epoch"], state["images"])
 
     def batches_behind(self) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seglight.colours import voc_colours
 from seglight.data import instances
 from seglight.data.datamodule import SegmentationData
 from seglight.data.listing import read_ids
 from seglight.data.pair import Pair
-from seglight.data.palette import voc_colours
 from seglight.data.source import Archive, Source
 from seglight.values import one_of
 

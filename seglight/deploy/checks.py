@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from seglight.deploy.about import About
-from seglight.deploy.runtimes import Runtime, first_line
+from seglight.deploy.runtimes import Runtime, one_line
 
 SIZES = ((1, 1), (64, 96), (97, 129), (130, 75))  # height and width, even and odd
 TOLERANCE = 2e-4  # of the range of a network's logits; sums of float32 in another order differ by 1e-5 of it at most
@@ -40,7 +40,7 @@ def differences(
         try:
             answer = runtime(given.numpy())
         except Exception as error:
-            raise ValueError(f"at {where} pixels it does not run: {first_line(error)}") from None
+            raise ValueError(f"at {where} pixels it does not run: {one_line(error)}") from None
         found[where] = compared(answer, expected, about, where) / (spread(expected) if relative else 1)
     return found
 

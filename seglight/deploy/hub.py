@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from seglight.deploy.runtimes import first_line
+from seglight.deploy.runtimes import one_line
 
 
 def push(name: str, files: Sequence[Path], card: Path, private: bool) -> str:
@@ -25,7 +25,5 @@ def push(name: str, files: Sequence[Path], card: Path, private: bool) -> str:
         operations = [CommitOperationAdd(path_in_repo=target, path_or_fileobj=str(path)) for path, target in pairs]
         api.create_commit(address.repo_id, operations, commit_message=f"{files[0].name}, exported by seglight")
     except Exception as error:  # of HTTP, of the network, of a name the Hub does not take
-        raise ValueError(
-            f"push_to_hub={name}: the upload failed ({first_line(error) or type(error).__name__})"
-        ) from None
+        raise ValueError(f"push_to_hub={name}: the upload failed ({one_line(error) or type(error).__name__})") from None
     return str(address)

@@ -104,7 +104,7 @@ def open_runtime(path: str | Path, threads: int = 0) -> Runtime:
     except ModuleNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{file} cannot be read as an exported network: {first_line(error)}") from None
+        raise ValueError(f"{file} cannot be read as an exported network: {one_line(error)}") from None
     return runtime
 
 
@@ -118,7 +118,7 @@ def package(name: str, file: Path) -> Any:
         raise ModuleNotFoundError(f"{file.name} needs the package {name}: pip install {name}", name=name) from None
 
 
-def first_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error's text in one line that is not too long."""
     text = " ".join(str(error).split())
     return text if len(text) < 300 else f"{text[:300]} ..."

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from seglight.deploy.about import KEY, About
 from seglight.deploy.graph import fold_norms, plain_pools
 from seglight.deploy.products import AsProducts
-from seglight.deploy.runtimes import first_line
+from seglight.deploy.runtimes import one_line
 
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt"}  # of each format's files
 OPSET = 17  # ONNX Runtime 1.12 (2022) and later read it
@@ -129,4 +129,4 @@ def quiet_tracing(name: str) -> Iterator[None]:
         except ValueError:
             raise
         except Exception as error:
-            raise ValueError(f"format={name}: torch cannot export this network: {first_line(error)}") from error
+            raise ValueError(f"format={name}: torch cannot export this network: {one_line(error)}") from error

@@ -71,7 +71,7 @@ def check_classes(data: Any, run: Run) -> None:
             f"(data={trained.name}): {advice}"
         )
     learned, given = run.summary.get("classes"), getattr(data, "classes", None)
-    if learned and given and list(given) != learned:  # runs of earlier versions do not name them
+    if learned and given and list(given) != learned:  # another project's data module may have no names
         raise ValueError(
             f"{name} has the classes {shortened(given)}; {run.path} was trained on {shortened(learned)} "
             f"(data={trained.name}): {advice}, and under the same names"

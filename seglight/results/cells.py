@@ -15,7 +15,7 @@ from seglight.values import typed
 
 # What may differ between two runs of one cell: seeds, and what does not change what is learned.
 NO_AXIS = re.compile(
-    r"(^|\.)(seed|split_seed|num_workers|root|cache|cache_dir|eval_batch_size)$"
+    r"(^|\.)(seed|split_seed|num_workers|root|cache|cache_dir|eval_batch_size|allow_single_class)$"
     r"|^(sweep|trial|trust|predictions|resume|resume_sweep|init_source|model_name|net|logger|hydra|axes|epochs|boundary_width)\b"
     r"|^trainer\.(accelerator|devices|num_nodes|strategy|enable_|log_every|use_distributed|limit_val)"
 )

@@ -20,8 +20,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from seglight.colours import Colour
-from seglight.data.palette import voc_colours
+from seglight.colours import Colour, voc_colours
 from seglight.results.error_kinds import KINDS
 from seglight.results.image_scores import ImageScores
 from seglight.runs.run import Run, sweep_runs

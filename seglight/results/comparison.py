@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from seglight.results import more_images
 from seglight.results.cells import Cell, cells_of
 from seglight.results.compared import ComparedRun, find_runs, read_runs, refuse_different
-from seglight.results.costs import COSTS, costs_of, satisfying, values_asked
+from seglight.results.costs import costs_of, satisfying, values_asked
 from seglight.results.effects import Effect, effects, interactions
-from seglight.results.error_kinds import KINDS
 from seglight.results.estimate import LEVEL, Estimate, best_cells
 from seglight.results.resampling import SCORES, Scores, resample
 from seglight.runs.atomic import written_whole
@@ -233,6 +232,3 @@ def known(run: ComparedRun) -> dict[str, Any]:
         **{key: float(value[0]) for key, value in scores.overall.items()},
         **costs_of(run),
     }
-
-
-__all__ = ["COSTS", "KINDS", "RESAMPLES", "Comparison", "compare"]

@@ -21,7 +21,6 @@ OBJECT_COLOURS = 12  # that neighbours are told apart by
 GAP = 4  # pixels between panels
 TITLE = 14  # pixels above the panels in a run's predictions/*.png, as results/pictures.py reads them
 Entry = tuple[str, Colour]
-__all__ = ["draw_legend", "letters", "objects_over", "overlay", "sheet", "side_by_side"]
 
 
 def letters(size: int = TEXT) -> Any:

@@ -32,10 +32,6 @@ class Contrasts:
     low: Array
     high: Array
 
-    def clear(self) -> NDArray[np.bool_]:
-        """Which intervals leave out 0."""
-        return (self.low > 0) | (self.high < 0)
-
 
 @dataclass(frozen=True)
 class Estimate:

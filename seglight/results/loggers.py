@@ -18,10 +18,8 @@ def log_to_wandb(comparison: Comparison, folder: Path, settings: Mapping[str, An
     """
     import wandb
 
-    mode = settings.get("mode", "auto")
-    if mode == "auto":
-        logged_in = "WANDB_MODE" in os.environ or wandb.login(prompt=False, verify=False)
-        mode = os.environ.get("WANDB_MODE", "online") if logged_in else "offline"
+    mode: Any = settings.get("mode", "auto")
+    mode = mode_where_logged_in() if mode == "auto" else mode
     given = {key: settings[key] for key in ("project", "entity", "group", "tags") if settings.get(key)}
     with wandb.init(mode=mode, job_type="compare", dir=str(folder), **given) as run:
         table = rows(comparison)
@@ -39,6 +37,15 @@ def log_to_wandb(comparison: Comparison, folder: Path, settings: Mapping[str, An
             artifact.add_file(str(folder / name))
         run.log_artifact(artifact)
         return str(run.name or run.id)
+
+
+def mode_where_logged_in() -> str:
+    """WANDB_MODE where it is set, online where an API key is known (looked for, not sent), else offline."""
+    import wandb
+
+    if "WANDB_MODE" in os.environ:
+        return os.environ["WANDB_MODE"]
+    return "online" if wandb.login(prompt=False, verify=False) else "offline"
 
 
 def log_to_tensorboard(comparison: Comparison, folder: Path) -> None:

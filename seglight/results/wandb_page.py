@@ -9,8 +9,7 @@ import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
 from seglight.config import AXES
-
-SCORES = ("miou", "pixel_acc", "mean_acc", "fw_iou")
+from seglight.results.resampling import SCORES
 
 
 def workspace(

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from seglight import mistakes
-from seglight.config import build, check_kinds, compose, conf_dir, resolve
-from seglight.overrides import is_hydras, is_trusted, key_of, parsed, readable
-from seglight.runs.composed import check_references, is_reference, portable
+from seglight.config import build, check_kinds, conf_dir, resolve
+from seglight.overrides import is_trusted, key_of, parsed, readable
+from seglight.runs.composed import check_references, portable
 from seglight.runs.credentials import refuse_secrets
 from seglight.runs.trust import check_targets
 
@@ -61,7 +61,7 @@ def plan(
     stored = read_yaml(file) if file.is_file() else None
     if stored is not None and not trust:
         check_references(stored, file)
-    before = composed_of(run, stored)
+    before = None if stored is None else composed_of(run, stored)
     if changes and before is None:
         log.warning("%s: the given keys change, values that were made from them do not", path)
     composed, cfg = change(run, before, changes)
@@ -133,21 +133,11 @@ def apply(cfg: DictConfig, text: str) -> None:
         OmegaConf.set_struct(cfg, None)  # type: ignore[arg-type]
 
 
-def composed_of(run: Run, stored: DictConfig | None) -> DictConfig | None:
-    """The run's config with its interpolations; None where there is none that gives what config.yaml holds.
+def composed_of(run: Run, cfg: DictConfig) -> DictConfig | None:
+    """composed.yaml, the run's config with its interpolations; None where it does not give what config.yaml holds.
 
-    stored: composed.yaml, None in a run made before there was one: its overrides are composed again. A config.yaml
-    that was edited by hand counts, and knows no interpolations any more.
+    A config.yaml that was edited by hand counts, and knows no interpolations any more.
     """
-    cfg = stored
-    typed = [text for text in run.overrides if not is_hydras(text)]  # composing with those may import what they name
-    if cfg is None and all("${" not in text or is_reference(text) for text in typed):
-        try:
-            cfg = portable(compose(*typed), run.cfg)
-        except (ValueError, OmegaConfBaseException):
-            return None
-    if cfg is None:
-        return None
     OmegaConf.set_struct(cfg, None)  # type: ignore[arg-type]
     cfg.pop("hydra", None)
     for key in OWN:

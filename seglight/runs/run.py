@@ -222,7 +222,7 @@ class Run:
 
     @cached_property
     def classes(self) -> list[str]:
-        """The names of the classes; their numbers where an earlier version made the run."""
+        """The names of the classes; their numbers where the data set has no names."""
         count = int(self.cfg.data.num_classes)
         names = self.summary.get("classes") or range(count)
         return [str(name) for name in names]
@@ -230,10 +230,10 @@ class Run:
     @cached_property
     def palette(self) -> list[Colour]:
         """The colour of each class: the data set's own, or VOC's."""
-        from seglight.data.palette import voc_colours
+        from seglight.colours import voc_colours
 
         own = self.summary.get("palette") or self.of_data_set("palette")
-        if len(own) != len(self.classes):  # an earlier version's run did not keep it
+        if len(own) != len(self.classes):
             own = voc_colours(len(self.classes))
         return [(red, green, blue) for red, green, blue in own]
 

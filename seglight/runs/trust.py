@@ -12,14 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seglight.config import conf_dir
 
-# What the configs of earlier runs name.
-FORMER = (
-    "seglight.freeze.FreezePolicy",
-    "segmentation_models_pytorch.losses.DiceLoss",
-    "segmentation_models_pytorch.losses.FocalLoss",
-    "segmentation_models_pytorch.losses.LovaszLoss",
-)
-
 
 def check_targets(cfg: DictConfig, path: Path) -> None:
     """ValueError where a run's config names a target that seglight's configs do not, or reads its reader's environment.
@@ -36,11 +28,10 @@ def check_targets(cfg: DictConfig, path: Path) -> None:
 
 @cache
 def known_targets() -> frozenset[str]:
-    """Every `_target_` in seglight's configs, of today and of earlier, but those of Hydra's own group."""
+    """Every `_target_` in seglight's configs, but those of Hydra's own group."""
     files = (p for p in conf_dir().rglob("*.yaml") if p.relative_to(conf_dir()).parts[0] != "hydra")
     found = (leaf for file in files for leaf in leaves(yaml.safe_load(file.read_text())))
-    named = (value for key, value in found if key.rsplit(".", 1)[-1] == "_target_" and value != "???")
-    return frozenset([*named, *FORMER])
+    return frozenset(value for key, value in found if key.rsplit(".", 1)[-1] == "_target_" and value != "???")
 
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

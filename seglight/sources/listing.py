@@ -12,12 +12,12 @@ from typing import Any
 
 from PIL import Image
 
+from seglight.data.bands import ARRAYS, RASTERS
+from seglight.data.decode import is_tiff
+from seglight.data.files import IMAGES
 from seglight.data.listing import read_ids
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"}
-RASTERS = {".vrt", ".jp2", ".img"}  # read by windows whatever their size
-ARRAYS = {".npy", ".npz"}  # images of a network of other images than 8-bit RGB
 LISTS = {".txt", ".lst"}
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # the tags that make a TIFF a GeoTIFF (OGC 19-008r4, annex B)
 LARGE = 4096 * 4096  # pixels; what is larger is predicted by windows
@@ -46,7 +46,7 @@ def items(source: Any, out: Path, endings: Sequence[str] = (".png",), deep: bool
         return [Item(Path(f"/dev/video{source}"), f"camera{source}", "camera")]
     texts = [source] if isinstance(source, str | Path) else list(source)
     found: dict[Path, Path] = {}  # file: the folder that its name starts from
-    known = IMAGES | VIDEOS | RASTERS | (ARRAYS if deep else set())
+    known = {*IMAGES, *VIDEOS, *RASTERS, *(ARRAYS if deep else ())}
     for text in texts:
         found |= dict.fromkeys(*files(Path(text).expanduser(), out, known))
     if not found:
@@ -132,15 +132,6 @@ def is_small(path: Path) -> bool:
             page = file.pages[0]
             return page.imagelength * page.imagewidth <= LARGE and not any(tag in page.tags for tag in GEOGRAPHIC)  # type: ignore[union-attr]
     except Exception:  # reading it says what is wrong
-        return False
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether a file starts as a TIFF: one of many bands, which Pillow does not open."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    except OSError:
         return False
 
 

@@ -155,7 +155,7 @@ def work(job: Job, connection: Any) -> None:
 
 def reason(error: BaseException) -> str:
     """An error in one line."""
-    from seglight.deploy.runtimes import first_line
+    from seglight.deploy.runtimes import one_line
     from seglight.errors import message
 
     kinds, cause = set(), error
@@ -164,4 +164,4 @@ def reason(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
     if "InvalidCxxCompiler" in kinds:
         return "torch.compile finds no C++ compiler; g++ is one"
-    return first_line(ValueError(message(error)))
+    return one_line(ValueError(message(error)))

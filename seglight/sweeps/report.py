@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from seglight.mistakes import shortened
+from seglight.mistakes import cut
 
 if TYPE_CHECKING:
     from seglight.results.comparison import Comparison
@@ -67,7 +67,7 @@ def print_report(folder: Path) -> int:
         left[WORDS.get(status, status)] += status not in DONE
         if status == "failed":
             error = (summary.get("error") or "").strip() or "no error was recorded"
-            reasons.append(f"job {run.path.name} failed: {shortened(error.splitlines()[0], LONGEST)}")
+            reasons.append(f"job {run.path.name} failed: {cut(error.splitlines()[0], LONGEST)}")
         table.add_row(
             run.path.name,
             " ".join(text for text in overrides.values() if text not in hidden),

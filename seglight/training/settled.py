@@ -14,7 +14,7 @@ from seglight.runs.run import Run, read_yaml
 def interpolated(run: Run) -> DictConfig | None:
     """The run's config with its interpolations; None where config.yaml knows none, as one edited by hand."""
     file = run.path / "composed.yaml"
-    return composed_of(run, read_yaml(file) if file.is_file() else None)
+    return composed_of(run, read_yaml(file)) if file.is_file() else None
 
 
 def keep(run: Run, found: dict[str, Any]) -> None:

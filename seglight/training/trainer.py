@@ -29,7 +29,6 @@ IGNORED_WARNINGS = (
     ".*sync_dist=True.*",  # scores come from a confusion matrix that is already summed over ranks
     ".*in eval mode at the start of training.*",  # frozen parts are
     ".*`srun` command is available.*",  # and not always wanted
-    ".*Please add the following callbacks.*ModelCheckpoint.*",  # of runs that version 0.1.0 made
     ".*`broadcast_buffers` is deprecated.*",  # its successor is not in every torch from 2.6 on
 )
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seglight import compose
+from seglight.colours import voc_colours
 from seglight.config import build
-from seglight.data.palette import voc_colours
 
 Colours = list[int]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import seglight
 from seglight.config import resolve
@@ -103,17 +102,3 @@ def test_a_whole_epoch_is_not_gone_on_with(tmp_path: Path, train: Train) -> None
     seen = train(Run.resume(tmp_path / "run", ["data.batch_size=2", "trainer.max_epochs=2"]))
     assert [at for at, _ in seen] == [1] * 8
     assert len(set(epoch(1, seen))) == IMAGES
-
-
-def test_a_checkpoint_that_counts_batches_still_goes_on(tmp_path: Path, train: Train) -> None:
-    """Runs that were stopped before positions were images."""
-    run = new_run(tmp_path / "run", "data.batch_size=2")
-    first = train(run, 3)
-    path = run.checkpoint_path("last")
-    checkpoint = torch.load(path, weights_only=True)
-    (state,) = checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"]
-    state.clear()
-    state["position"] = (0, 3)
-    torch.save(checkpoint, path)
-    second = train(Run.resume(run.path, []))
-    assert len(epoch(0, first, second)) == len(set(epoch(0, first, second))) == IMAGES

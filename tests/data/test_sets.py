@@ -69,6 +69,7 @@ OWN_KEYS = {
     "ade20k": OF_FILES,
     "camvid": OF_FILES,
     "camvid_original": OF_FILES,
+    "camvid_regrouped": OF_FILES,
     "cityscapes": OF_FILES | {"coarse"},
     "cvat": FOLDER,
     "folder": FOLDER,
@@ -226,8 +227,7 @@ def test_camvid_original_colours(root: Path, make_data: MakeData) -> None:
         save(root / "camvid_original" / "LabeledApproved_full" / f"{name}_L.png", colours[stored])
     data = make_data("data=camvid_original")
     np.testing.assert_array_equal(data.dataset("val")[0].mask, np.where(stored == 31, 255, stored))
-    regrouped = "data._target_=seglight.data.camvid.CamVidRegrouped"
-    eleven = make_data("data=camvid_original", regrouped, "data.num_classes=11").dataset("train")[0].mask
+    eleven = make_data("data=camvid_regrouped").dataset("train")[0].mask
     groups = [eleven[stored == list(ORIGINAL).index(name)] for name in ("Car", "Truck_Bus", "SUVPickupTruck")]
     assert {int(value) for group in groups for value in np.unique(group)} == {8}
     assert (eleven[stored == 31] == 255).all()

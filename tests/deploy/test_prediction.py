@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglight.data.palette import voc_colours
+from seglight.colours import voc_colours
 from seglight.deploy.colours import OKABE_ITO, looks, safe_colours, safe_palette
 from seglight.deploy.prediction import Prediction
 

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import seglight
+from seglight.colours import voc_colours
 from seglight.config import resolve
 from seglight.data.cityscapes import CLASSES
-from seglight.data.palette import voc_colours
 from seglight.evaluation.scoring import score
 from seglight.runs.run import Run
 from seglight.training.fit import fit

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from seglight.results.drawing import objects_over, overlay, sheet, side_by_side
+from seglight.deploy.colours import overlay
+from seglight.results.drawing import objects_over, sheet, side_by_side
 
 PALETTE = ((0, 0, 0), (200, 0, 100))
 IMAGE = np.full((4, 6, 3), 100, np.uint8)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seglight.data.palette import voc_colours
+from seglight.colours import voc_colours
 from seglight.deploy.colours import overlay
 from seglight.results.comparison import compare
 from seglight.results.drawing import TITLE, side_by_side

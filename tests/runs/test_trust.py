@@ -66,19 +66,14 @@ def test_a_target_that_is_not_seglights_needs_trust(key: str, value: Any, run: P
 @pytest.mark.parametrize(
     ("file", "text", "says"),
     [
-        ("overrides.yaml", "- loss._target_=builtins.print\n", None),
         ("composed.yaml", "loss: {_target_: builtins.print}\n", None),
         ("composed.yaml", "leak: ${oc.env:HOME}\n", "composed.yaml: leak=.* would be filled in from this machine"),
         ("composed.yaml", "leak: '${oc.select:${oc.env:HOME}}'\n", "would be filled in from this machine"),
     ],
 )
 def test_no_file_of_a_foreign_run_changes_what_is_built(file: str, text: str, says: str | None, run: Path) -> None:
-    if file == "overrides.yaml":
-        (run / "composed.yaml").unlink()
-        (run / file).write_text(text)
-    else:
-        whole = OmegaConf.merge(OmegaConf.load(run / file), OmegaConf.create(text))
-        (run / file).write_text(OmegaConf.to_yaml(whole))
+    whole = OmegaConf.merge(OmegaConf.load(run / file), OmegaConf.create(text))
+    (run / file).write_text(OmegaConf.to_yaml(whole))
     before = Run(run).cfg
     if says:
         with pytest.raises(ValueError, match=says):
@@ -86,32 +81,6 @@ def test_no_file_of_a_foreign_run_changes_what_is_built(file: str, text: str, sa
     else:
         assert Run.resume(run, ["data.batch_size=2"]).cfg.loss == before.loss
     assert "HOME" not in (run / "config.yaml").read_text()
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        "hydra.searchpath=[pkg://theirs.evil]",
-        "+hydra.searchpath=[pkg://theirs.evil]",
-        "++hydra.searchpath=[pkg://theirs.evil]",
-        " hydra.searchpath=[pkg://theirs.evil]",
-        "~hydra/launcher",
-        "hydra/launcher=ray",
-        "+optim@hydra.searchpath=sgd",
-    ],
-)
-def test_a_foreign_override_of_hydras_own_settings_is_left_out(
-    override: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evil = tmp_path / "theirs" / "evil"
-    evil.mkdir(parents=True)
-    (evil / "__init__.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
-    monkeypatch.syspath_prepend(tmp_path)
-    (run / "composed.yaml").unlink()
-    (run / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create([*QUICK, override])))
-    assert Run.resume(run, ["data.batch_size=2"]).cfg.data.eval_batch_size is not None
-    assert not (tmp_path / "marker").exists()
-    assert (run / "composed.yaml").is_file()  # the others were composed again
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import seglight
 from seglight.runs import status
 from seglight.runs.run import Run
 from seglight.training.fit import fit
@@ -23,27 +22,6 @@ def test_a_run_that_max_steps_ended_goes_on_with_the_rest_of_its_epoch(tmp_path:
     fit(Run.resume(short.path, ["trainer.max_steps=7"]))
     ends = [checkpoint(run, "last")["state_dict"] for run in (longer, short)]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-
-
-def test_a_run_made_by_version_0_1_0_goes_on_evaluates_and_loads(tmp_path: Path) -> None:
-    """Its checkpoint has Lightning's ModelCheckpoint, and the best scores in the summary's state."""
-    run = new_run(tmp_path / "run", "trainer.max_epochs=2")
-    fit(run)
-    (run.path / "composed.yaml").unlink(missing_ok=True)
-    for which in ("best", "last"):
-        old = checkpoint(run, which)
-        best, summary = old["callbacks"].pop("Best"), old["callbacks"]["RunSummary"]
-        old["callbacks"].pop("Checkpoints", None)
-        named = {"best": {**best["scores"], "best_epoch": best["epoch"]}, "table": best["table"]}
-        summary |= named | {"evaluated": best["evaluated"], "best_step": best["step"]}
-        old["callbacks"]["ModelCheckpoint{'monitor': 'val/miou', 'mode': 'max'}"] = {"best_model_score": None}
-        torch.save(old, run.checkpoint_path(which))
-    before = run.summary
-    again = Run.resume(run.path, ["trainer.max_epochs=3", "optim.lr=0"])
-    fit(again)
-    assert again.summary["epochs"] == 3
-    assert again.summary["best_epoch"] == before["best_epoch"] or again.summary["val/miou"] > before["val/miou"]
-    assert seglight.load_run(run.path).predict(torch.zeros(3, 40, 50, dtype=torch.uint8).numpy()).shape == (40, 50)
 
 
 @pytest.mark.parametrize(
