@@ -41,7 +41,7 @@ ALLOWED = {
     "runs": "adapters colours config data deploy errors inference mistakes overrides ranks values",
     "objects": "background data deploy ignore values",
     "sources": "colours data deploy ignore inference objects results runs values",
-    "callbacks": "background colours data deploy ignore metrics models objects parts peak_memory ranks results runs values",
+    "callbacks": "background data deploy ignore metrics models objects parts peak_memory ranks results runs values",
     "training": (
         "adapters callbacks config data errors extras freeze_policy models overrides parts peak_memory ranks "
         "results runs task values"

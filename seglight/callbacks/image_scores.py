@@ -50,7 +50,7 @@ class CountImages(L.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or (self.best is not None and not self.best.is_now(trainer)):
             return
-        tiles = getattr(self.data, "tiles", None)
+        tiles = self.data.tiles
         images = on_rank_0(self.images if tiles is None else merged(self.images, tiles.image_of))
         if trainer.is_global_zero:
             self.scores = ImageScores.of(str(self.data.name), str(self.data.split), pl_module.metrics.classes, images)

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from seglight.callbacks.best import Best
 from seglight.callbacks.gathering import on_rank_0
-from seglight.colours import voc_colours
-from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file
 from seglight.data.sampler import rank_and_world
 from seglight.deploy.colours import overlay
@@ -36,10 +34,10 @@ class Predictions(L.Callback):
         self.windows: set[str] | None = None  # names of those to keep, where images are cut
         self.examples: dict[str, Example] = {}  # by name; on rank 0 those of all ranks once the evaluation has ended
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         self.seen, self.examples = 0, {}
-        if getattr(trainer.datamodule, "tiles", None) is not None:  # type: ignore[attr-defined]
-            pairs = trainer.val_dataloaders.dataset.pairs  # type: ignore[union-attr]
+        if trainer.datamodule.tiles is not None:
+            pairs = trainer.val_dataloaders.dataset.pairs
             self.windows = {pair.name for pair in pairs[: self.count]}
 
     def on_validation_batch_end(
@@ -51,7 +49,7 @@ class Predictions(L.Callback):
             place, self.seen = rank + self.seen * world, self.seen + 1
             if place >= self.count if self.windows is None else name not in self.windows:
                 continue
-            shown = getattr(trainer.datamodule, "pictured", pictured)(image.permute(1, 2, 0).cpu().numpy())
+            shown = trainer.datamodule.pictured(image.permute(1, 2, 0).cpu().numpy())
             self.examples[name] = (shown, *(tensor.cpu().numpy().astype(np.uint8) for tensor in (mask, pred)))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -60,7 +58,7 @@ class Predictions(L.Callback):
         self.examples = from_all_ranks(self.examples)
         if not trainer.is_global_zero:
             return
-        palette = getattr(trainer.datamodule, "palette", None) or voc_colours(pl_module.metrics.num_classes)
+        palette = trainer.datamodule.palette
         folder = self.run.path / "predictions"
         folder.mkdir(exist_ok=True)
         for name, (image, mask, pred) in self.examples.items():

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from seglight.background import background_of
 from seglight.callbacks.gathering import on_every_rank
 from seglight.callbacks.image_scores import CountImages, masks_of
-from seglight.colours import voc_colours
-from seglight.data.pixels import pictured
 from seglight.data.prediction import inside
 from seglight.results.error_kinds import error_map
 from seglight.results.worst_pictures import draw_mistakes
@@ -45,7 +43,7 @@ class WorstImages(L.Callback):
         for image, (name, truth, prediction), counted in images:
             miou = counted.miou()
             if miou < limit:  # not where nothing has a label
-                shown = getattr(self.data, "pictured", pictured)(image.permute(1, 2, 0).cpu().numpy())
+                shown = self.data.pictured(image.permute(1, 2, 0).cpu().numpy())
                 self.kept.append((miou, name, shown, truth, prediction))
         self.kept = sorted(self.kept, key=lambda one: one[:2])[: self.count]
 
@@ -54,7 +52,7 @@ class WorstImages(L.Callback):
             shutil.rmtree(self.folder)  # of an earlier evaluation
         order = sorted(on_every_rank([(miou, name) for miou, name, *_ in self.kept]))[: self.count]
         classes = pl_module.metrics.classes
-        palette = getattr(self.data, "palette", None) or voc_colours(len(classes))
+        palette = self.data.palette
         for miou, name, image, truth, prediction in self.kept:
             if (miou, name) not in order:
                 continue

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seglight.colours import palette_image, voc_colours
 from seglight.data.foreign_batches import Named
+from seglight.data.pixels import pictured
 from seglight.data.prediction import prediction_file, save_png
 from seglight.data.settings import refuse_unknown
 from seglight.ignore import IGNORE_INDEX
@@ -32,6 +33,9 @@ class Foreign(LightningDataModule):
     """
 
     ignore_index: int = IGNORE_INDEX
+    tiles = None  # images are not cut
+    things = ()  # nor are objects numbered
+    pictured = staticmethod(pictured)
 
     def __init__(
         self,

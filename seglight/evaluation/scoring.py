@@ -53,7 +53,7 @@ def score(cfg: DictConfig) -> None:
     places = Places.of(cfg, runs, data)
     task = build_task(runs[0].cfg, data, network(runs, one_of("fold_norms", cfg.fold_norms, (True, False))))
     numbering = Numbering(**cfg.objects) if cfg.instances else None
-    tiles = getattr(data, "tiles", None)  # another project's data module has none
+    tiles = data.tiles
     if numbering is not None:
         if not labelled:
             raise ValueError(f"instances=true: data.split={data.split} has no masks to score objects against")

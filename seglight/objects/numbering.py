@@ -62,7 +62,7 @@ class Numbering:
 
     def check(self, data: Any) -> None:
         """ValueError where a data set has no such classes or no objects; FileNotFoundError names a missing file."""
-        things = getattr(data, "things", ())  # another project's data module has none
+        things = data.things
         indices = self.indices(data.classes, things)
         if not things:
             raise ValueError(f"data={data.name} has no instance masks; voc, cityscapes and isbi2012 have")
