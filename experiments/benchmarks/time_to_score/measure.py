@@ -4,8 +4,8 @@
 
 For each seed in turn, on the same machine: the peer for EPOCHS epochs, then `python -m seglight.train -cd HERE -cn
 camvid` for a third of the peer's training time and for all of it, evaluations included. Writes results.json and
-curves.png beside this file. test=true: the best checkpoint and the peer's last epoch are scored on the test split;
-once, when nothing is to be changed any more.
+curves.png beside this file; other seeds stay in results.json. test=true: the best checkpoint and the peer's last epoch
+are scored on the test split; once, when nothing is to be changed any more.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ def main() -> None:
             found["test"] = {"seglight": scores["test/miou"], "peer": peer(epochs, seed, "test")[-1]["miou"]}
         results.append(found)
         print({k: v for k, v in found.items() if k not in ("peer", "third", "seglight")}, flush=True)
-    (HERE / "results.json").write_text(json.dumps({"cores": os.cpu_count(), "runs": results}, indent=1) + "\n")
+    file = HERE / "results.json"
+    before = json.loads(file.read_text())["runs"] if file.is_file() else []
+    results = sorted([*(r for r in before if r["seed"] not in seeds), *results], key=lambda result: result["seed"])
+    file.write_text(json.dumps({"cores": os.cpu_count(), "runs": results}, indent=1) + "\n")
     draw(results, HERE / "curves.png")
 
 
