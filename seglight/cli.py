@@ -15,7 +15,9 @@ from omegaconf import DictConfig
 from seglight import mistakes
 from seglight.config import check_kinds, conf_dir
 from seglight.errors import one_message
-from seglight.overrides import readable, value_of
+from seglight.overrides import key_of, parsed, readable, value_of
+
+SEVERAL = {"run": "run=[A,B] takes several", "runs": "runs=[A,B] takes several"}
 
 
 class CommandLine:
@@ -32,10 +34,22 @@ class CommandLine:
             self.flags.remove(override)
         may_sweep = self.sweeps or self.study is not None or "hydra.mode=MULTIRUN" in given.overrides
         self.overrides = [readable(override, may_sweep) for override in given.overrides]
+        refuse_dropped(self.overrides)
 
     def value(self, key: str) -> str | None:
         """What was typed for a key; None where that is nothing, or null."""
         return value_of(self.overrides, key)
+
+
+def refuse_dropped(overrides: list[str]) -> None:
+    """ValueError where a key is given again that has several values or runs: Hydra would take the last ones alone."""
+    seen: dict[str, str] = {}
+    for text in overrides:
+        key = key_of(text)
+        first = seen.setdefault(key, text)
+        override = parsed(first)
+        if first is not text and (key in ("run", "runs") or (override is not None and override.is_sweep_override())):
+            raise ValueError(f"{first} and {text}: {key} is given twice; {SEVERAL.get(key, 'give all values at once')}")
 
 
 def refuse(message: str) -> Any:

@@ -132,6 +132,8 @@ def test_compose_takes_overrides_one_by_one() -> None:
         ("inspect data.num_classes=-1", "data.num_classes=-1: a whole number from 2 is needed"),
         ("train foo", "foo: expected key=value"),
         ("train -cn nothing", "nothing"),
+        ("train -m optim.lr=1e-3,1e-2 optim.lr=1", "optim.lr is given twice; give all values at once"),
+        ("compare runs=a runs=b", "runs is given twice; runs=[A,B] takes several"),
         ("train -m resume=x", "resume=RUN continues one run, without -m"),
     ],
 )

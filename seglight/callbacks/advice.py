@@ -48,7 +48,9 @@ class Advice(Resumable):
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero or self.told_classes:
             return
-        ious = {name: pl_module.scores[f"val/iou/{name}"] for name in pl_module.metrics.classes}
+        pixels = pl_module.metrics.compute().sum(1).tolist()  # of each class in the ground truth
+        classes = [name for name, count in zip(pl_module.metrics.classes, pixels, strict=True) if count]
+        ious = {name: pl_module.scores[f"val/iou/{name}"] for name in classes}
         self.found = [name for name in ious if name in self.found or ious[name] > 0]
         missing = [name for name, iou in ious.items() if iou == 0 and name not in self.found]
         if missing and SHARE <= pl_module.progress() < 1:  # at the end the table of classes says it

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
+log = logging.getLogger(__name__)
+
 
 class TimeLimit(Timer):
     """Lightning's timer, which keeps the time of a stopped run. All ranks go by rank 0's clock."""
 
     def __init__(self, max_time: str | int | float) -> None:
-        self.limit = duration(max_time)
+        self.asked, self.limit = max_time, duration(max_time)
         super().__init__(self.limit, verbose=False)
         self.passed = 0.0
 
@@ -24,6 +27,11 @@ class TimeLimit(Timer):
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         share = min(self.time_elapsed() / self.limit.total_seconds(), 1.0)
         self.passed = trainer.strategy.broadcast(share)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        super().on_train_end(trainer, pl_module)
+        if self.time_elapsed() >= self.limit.total_seconds() and trainer.is_global_zero:
+            log.info("trainer.max_time=%s is used up: the run ends after %d steps", self.asked, trainer.global_step)
 
 
 def duration(max_time: str | int | float) -> timedelta:

@@ -63,16 +63,23 @@ def image_size(path: Path) -> tuple[int, int]:
         return height, width
     with open_image(path) as image:
         width, height = image.size
-        turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (width, height) if turned else (height, width)
+        return (width, height) if by_a_quarter(image) else (height, width)
 
 
 def is_turned(path: Path) -> bool:
     """Whether the file's EXIF orientation turns the image by a quarter."""
     try:
         with open_image(path) as image:
-            return image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+            return by_a_quarter(image)
     except (ValueError, OSError):
+        return False
+
+
+def by_a_quarter(image: Image.Image) -> bool:
+    """Whether its EXIF orientation turns it by a quarter."""
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except (OSError, SyntaxError):  # of a PNG all is read for it; decoding says what is wrong with the file
         return False
 
 

@@ -17,6 +17,7 @@ from seglight.overrides import is_trusted, key_of, parsed, readable
 from seglight.runs.composed import check_references, portable
 from seglight.runs.credentials import refuse_secrets
 from seglight.runs.trust import check_targets
+from seglight.values import shortened
 
 if TYPE_CHECKING:
     from seglight.runs.run import Run
@@ -83,6 +84,9 @@ def refuse_other_kind(key: str, path: str | Path) -> None:
     folder = Path(path)
     one, several = (folder / "config.yaml").is_file(), any(folder.glob("*/config.yaml"))
     if key == "resume" and several and not one:
+        if not (folder / "multirun.yaml").is_file():
+            inside = shortened(sorted(p.parent.name for p in folder.glob("*/config.yaml")))
+            raise ValueError(f"resume={path}: this is a folder of runs, {inside}; resume={path}/... takes one")
         raise ValueError(f"resume={path}: this is a sweep's folder; {quote(f'resume_sweep={path}')} continues its runs")
     if key == "resume_sweep" and one:
         raise ValueError(f"resume_sweep={path}: this is one run; {quote(f'resume={path}')} continues it")

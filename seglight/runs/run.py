@@ -335,7 +335,7 @@ def find_run(path: str | Path, checkpoint: str = "best") -> Run:
     folder = Path(path)
     if not (folder / "config.yaml").is_file():
         inside = sorted(p.parent.name for p in folder.glob("*/config.yaml"))
-        sweep = f"it is a sweep of the runs {', '.join(inside[:8])}"
+        sweep = f"it is a folder of runs: {', '.join(inside[:8])}"
         hint = sweep if inside else "a run has config.yaml, summary.json, checkpoints/"
         if folder.suffix == ".ckpt":
             hint = f"it is a checkpoint; its run is {folder.parent.parent}"

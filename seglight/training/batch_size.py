@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 0.8  # of the free memory that a batch may take: evaluation, workers and other programs need some
 SMALL = (2, 4)  # images in the batches that are measured; a norm cannot average a single value
+FEW = 8  # optimizer steps an epoch
 STEPS = 2  # the optimizer's own memory is there in the second one
 
 
@@ -66,7 +67,10 @@ def largest(cfg: DictConfig) -> tuple[int, str]:
             size //= 2
     taken = (low + (size - few) * each) / 1e9
     memory = f"{taken:.2f} GB of {free / 1e9:.1f} GB that are free, {each / 1e6:.0f} MB an image"
-    return size, memory if fits <= images else f"{memory}; data={cfg.data.name} has {images} training images"
+    why = memory if fits <= images else f"{memory}; data={cfg.data.name} has {images} training images"
+    steps = images // size
+    few_steps = f"; an epoch has {steps} step{'s' * (steps > 1)}, with data.batch_size=8 it has {images // 8}"
+    return size, why + few_steps * (steps < FEW <= images // 8)
 
 
 def power_of_two(number: int) -> int:

@@ -298,6 +298,20 @@ def test_class_counts_leave_a_skipped_mask_out(big_voc: Path, make_data: MakeDat
         make_data("data=voc").class_counts("train")
 
 
+def test_a_png_cut_short_is_named_or_skipped(big_voc: Path, make_data: MakeData) -> None:
+    mask = big_voc / "SegmentationClass" / "2012_val007.png"
+    noise = np.random.default_rng(0).integers(0, 21, Image.open(mask).size[::-1], np.uint8)
+    Image.fromarray(noise).save(mask)
+    mask.write_bytes(mask.read_bytes()[: mask.stat().st_size // 2])
+    data = make_data("data=voc")
+    data.prepare()
+    with pytest.raises(ValueError, match=r"2012_val007\.png: cannot be decoded as an image, \d+ bytes"):
+        list(data.val_dataloader())
+    data = make_data("data=voc", "data.on_error=skip")
+    data.prepare()
+    assert sum(len(batch["name"]) for batch in data.val_dataloader()) == 99
+
+
 def test_skipping_refuses_more_than_one_percent(big_voc: Path, make_data: MakeData) -> None:
     data = make_data("data=voc", "data.on_error=skip")
     data.prepare()

@@ -16,13 +16,16 @@ SMALL = [*QUICK, "data.train_images=64", "data.batch_size=auto"]
 
 def test_more_memory_gives_a_larger_batch_up_to_the_images_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = seglight.compose("model=unet_small", *SMALL)
-    sizes = []
+    sizes, told = [], []
     monkeypatch.setattr(batch_size, "step_memory", lambda cfg, images, on_gpu: (64, (1000 + 100 * images) * 10**6))
     for gigabytes in (4, 1000):
         monkeypatch.setattr(batch_size, "available_memory", lambda free=gigabytes: free * 10**9)
-        sizes.append(batch_size.largest(cfg)[0])
+        size, why = batch_size.largest(cfg)
+        sizes.append(size)
+        told.append(why)
     assert sizes[0] == 16  # 0.8 x 4 GB less 1 GB are 22 images of 100 MB
     assert sizes[0] < sizes[1] == 64
+    assert told[1].endswith("an epoch has 1 step, with data.batch_size=8 it has 8")
 
 
 def test_a_batch_that_cannot_fit_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,15 +66,19 @@ def test_a_run_whose_score_does_not_rise_ends_early(tmp_path: Path) -> None:
     assert (run.summary["epochs"], run.summary["best_epoch"]) == (3, 0)
 
 
-def test_a_run_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_when_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each look at the clock is a second later."""
     seconds = iter(range(1, 100))
     monkeypatch.setattr(TimeLimit, "time_elapsed", lambda self, stage="train": float(next(seconds)))
     monkeypatch.setattr(TimeLimit, "time_remaining", lambda self, stage="train": 10.0 - next(seconds))
     timed = ("trainer.max_epochs=-1", "trainer.max_time=10", "data.train_images=80")
     run = new_run(tmp_path / "run", *timed, "average=swa", "average.start=0.6")
-    fit(run)
+    with caplog.at_level(logging.INFO):
+        fit(run)
     rates = column(run, "lr")
+    assert f"trainer.max_time=10 is used up: the run ends after {run.summary['steps']} steps" in caplog.text
     assert 3 <= run.summary["steps"] <= 6
     assert run.summary["best_epoch"] == 0
     assert rates[-1] < 0.5 * max(rates)  # the cycle has come down by then
@@ -89,8 +93,11 @@ def test_advice_names_what_is_never_found_and_a_loss_that_stays(caplog: pytest.L
         optimizers=[torch.optim.SGD([torch.zeros(1)], lr=0.1)],
     )  # fmt: skip
     task = SimpleNamespace(
-        scores={"val/iou/road": 0.7, "val/iou/pole": 0.0, "val/iou/absent": float("nan")},
-        metrics=SimpleNamespace(classes=["road", "pole", "absent"]),
+        scores={"val/iou/road": 0.7, "val/iou/pole": 0.0, "val/iou/absent": float("nan"), "val/iou/guessed": 0.0},
+        metrics=SimpleNamespace(
+            classes=["road", "pole", "absent", "guessed"],
+            compute=lambda: torch.tensor([[9, 0, 0, 1], [5, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
+        ),
         recipe=SimpleNamespace(lr=0.3),
         progress=lambda: 0.6,
     )
