@@ -115,6 +115,8 @@ def names_of(cells: Sequence[Cell]) -> list[str]:
     if base is None:
         needed = telling_apart(cells)
         return [" ".join(shown(axis, cell.axes[axis]) for axis in needed) or "all runs" for cell in cells]
+    keys = [axis for axis in cells[0].axes if "." in axis and axis not in base]  # that change together with another
+    base |= {axis: usual(cells, axis) for axis in keys}
     changed = [[shown(axis, cell.axes[axis]) for axis in base if cell.axes[axis] != base[axis]] for cell in cells]
     return [" ".join(change) or BASE for change in changed]
 
@@ -122,9 +124,14 @@ def names_of(cells: Sequence[Cell]) -> list[str]:
 def base_of(cells: Sequence[Cell]) -> dict[str, str] | None:
     """The usual level on each axis, where a cell has all of them and every other cell all but one; null in a grid."""
     needed = telling_apart(cells)
-    base = {axis: Counter(cell.axes[axis] for cell in cells).most_common(1)[0][0] for axis in needed}
+    base = {axis: usual(cells, axis) for axis in needed}
     changes = [sum(cell.axes[axis] != level for axis, level in base.items()) for cell in cells]
     return base if len(needed) > 2 and min(changes) == 0 and max(changes) == 1 else None
+
+
+def usual(cells: Sequence[Cell], axis: str) -> str:
+    """The level that most cells have."""
+    return Counter(cell.axes[axis] for cell in cells).most_common(1)[0][0]
 
 
 def telling_apart(cells: Sequence[Cell]) -> list[str]:

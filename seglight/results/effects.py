@@ -81,7 +81,8 @@ def held_equal(cells: Sequence[Cell], changed: Sequence[str]) -> list[str]:
 
 def changed_along(cells: Sequence[Cell], effect: Effect) -> list[str]:
     """The axes that differ within an effect's pairs although they are not its own: those that its axis decides."""
-    own = {name for axis in effect.contrast.axes for name in merged(cells).get(axis, [axis])}
+    own = set(effect.contrast.axes)  # and what always changes together, but for single keys
+    own |= {name for axis in effect.contrast.axes for name in merged(cells).get(axis, []) if "." not in name}
     pairs = effect.contrast.pairs
     return [
         axis for axis in cells[0].axes

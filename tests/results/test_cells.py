@@ -57,6 +57,18 @@ def test_one_change_at_a_time_is_named_by_the_change(scored_run: Scored) -> None
     assert found[0].name == "the base"
 
 
+def test_keys_that_change_together_are_both_named() -> None:
+    rows = [
+        ("ce", "8", "0.3", "0.003"),
+        ("dice", "8", "0.3", "0.003"),
+        ("ce", "4", "0.3", "0.003"),
+        ("ce", "8", "1", "0.1"),
+    ]
+    axes = ("loss", "data.batch_size", "optim.encoder_lr", "optim.lr")
+    names = names_of([Cell(dict(zip(axes, row, strict=True))) for row in rows])
+    assert names == ["the base", "loss=dice", "data.batch_size=4", "optim.encoder_lr=1 optim.lr=0.1"]
+
+
 def test_a_grid_has_no_base() -> None:
     grid = [Cell({"loss": a, "skips": b, "optim": c}) for a in "xy" for b in "xy" for c in "xy"]
     assert names_of(grid)[0] == "loss=x skips=x optim=x"
