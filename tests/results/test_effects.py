@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seglight.results.cells import Cell
-from seglight.results.effects import effects, interactions
+from seglight.results.effects import changed_along, effects, interactions
 from seglight.results.estimate import Estimate
 
 
@@ -47,6 +47,14 @@ def test_cells_without_a_counterpart_are_left_out_of_an_effect() -> None:
 def test_axes_that_always_change_together_are_one_effect_and_never_held_equal() -> None:
     cells = [Cell({"model": m, "skips": s}) for m, s in (("fcn32s", "none"), ("fcn8s", "add8"))]
     assert told(effects(cells, estimate([0.5, 0.6]))) == {("skips", ("none", "add8")): pytest.approx(0.1)}
+
+
+def test_a_key_that_changes_with_another_is_said_and_a_preset_is_not() -> None:
+    rows = [("fcn8s", "add8", "3e-3", "0.3"), ("fcn8s", "add8", "1e-3", "1"), ("fcn32s", "none", "3e-3", "0.3")]
+    cells = [Cell(dict(zip(("model", "skips", "optim.lr", "optim.encoder_lr"), row, strict=True))) for row in rows]
+    found = {effect.contrast.axes[0]: effect for effect in effects(cells, estimate([0.5, 0.4, 0.3]))}
+    assert changed_along(cells, found["optim.lr"]) == ["optim.encoder_lr"]
+    assert changed_along(cells, found["skips"]) == []
 
 
 def test_an_interaction_is_named_where_it_is_clear_and_only_there() -> None:
