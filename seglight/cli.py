@@ -47,8 +47,10 @@ def refuse_dropped(overrides: list[str]) -> None:
     for text in overrides:
         key = key_of(text)
         first = seen.setdefault(key, text)
+        if first is text:
+            continue
         override = parsed(first)
-        if first is not text and (key in ("run", "runs") or (override is not None and override.is_sweep_override())):
+        if key in SEVERAL or (override is not None and override.is_sweep_override()):
             raise ValueError(f"{first} and {text}: {key} is given twice; {SEVERAL.get(key, 'give all values at once')}")
 
 
