@@ -49,7 +49,7 @@ class Recipe:
         fused = {"fused": True} if self.fused and unscales and has_fused(self.optimizer) else {}
         optimizer = self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay, **fused)
         if fused:
-            optimizer.register_step_pre_hook(lay_out_alike)
+            optimizer.register_load_state_dict_post_hook(lay_out_alike)
         return optimizer
 
     def groups(self, net: nn.Module, policy: FreezePolicy) -> Iterator[dict[str, Any]]:
@@ -75,20 +75,16 @@ def has_fused(optimizer: Callable[..., Optimizer]) -> bool:
     return "fused" in signature(optimizer).parameters and not {"fused", "foreach", "differentiable"} & set(given)
 
 
-def lay_out_alike(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-    """Gradients and states in their parameters' order in memory: torch's fused steps on a CPU take it for given.
+def lay_out_alike(optimizer: Optimizer) -> None:
+    """A loaded state in its parameters' order in memory: torch's fused steps on a CPU take it for given.
 
-    Autograd keeps to it; a state saved with channels_last=true and resumed with false does not (torch 2.14: wrong
-    steps, no error).
+    A state saved with channels_last=true and resumed with false is in another (torch 2.14: wrong steps, no error).
+    Autograd keeps gradients in their parameters' order.
     """
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None and not alike(parameter.grad, parameter):
-                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
-            state = optimizer.state.get(parameter, {})
-            for name, value in state.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape and not alike(value, parameter):
-                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and not alike(value, parameter):
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def alike(a: Tensor, b: Tensor) -> bool:

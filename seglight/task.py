@@ -61,7 +61,7 @@ class SegmentationTask(L.LightningModule):
         self.scores: dict[str, float] = {}  # of the last evaluation, in float64
         self.clock: Callable[[], float] | None = None  # the share of trainer.max_time that has passed
         self.total_steps = float("inf")  # of the run
-        self.train_loss = torch.zeros(())  # of the last step
+        self.train_loss = torch.zeros(())  # of the last step, in the program's own memory
         self.calibration: Calibration | None = None  # counted too where there is one
         self.look: Callable[[Tensor, dict[str, Any]], None] | None = None  # at the logits of each evaluated batch
         self.val_loss = MeanMetric(nan_strategy="disable")  # over the labelled pixels of the last evaluation
@@ -103,7 +103,10 @@ class SegmentationTask(L.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # What the network draws (dropout, sampled pixels) is a function of (seed, step, rank): resumes repeat it.
         key = f"{self.seed}/{self.current_epoch}/{batch_idx}/{self.global_rank}"
-        torch.manual_seed(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big"))
+        seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big")
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":  # torch.manual_seed seeds every kind of device, which takes 1 ms a step
+            getattr(torch, self.device.type).manual_seed(seed)
         self.check_images(batch)
 
     def check_images(self, batch: dict[str, Any]) -> None:
@@ -116,13 +119,14 @@ class SegmentationTask(L.LightningModule):
         with one_value_explained(images):
             pairs = self.pairs(images, batch["mask"].long(), batch.get("maps"))
         loss: Tensor = sum(weight * self.loss(logits.float(), labels) for logits, labels, weight in pairs)  # type: ignore[assignment]
-        if not torch.isfinite(loss):
+        # Waits for a GPU's forward pass and no longer: from here on the GPU works while the program goes ahead of it.
+        self.train_loss = loss.detach().cpu()
+        if not torch.isfinite(self.train_loss):
             raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.global_step} (epoch {self.current_epoch}) on "
+                f"the loss is {self.train_loss.item()} at step {self.global_step} (epoch {self.current_epoch}) on "
                 f"{', '.join(batch['name'])}: lower optim.lr={self.recipe.lr:g}, set trainer.gradient_clip_val=1, "
                 "or look at those files"
             )
-        self.train_loss = loss.detach()
         self.log("train/loss", self.train_loss, prog_bar=True, on_step=True, batch_size=len(images))
         return loss
 

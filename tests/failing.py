@@ -48,7 +48,11 @@ class GPUMemory(nn.Module):
         super().__init__()
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.18 GiB of which 1.06 GiB "
+            "is free. Including non-PyTorch memory, this process has 78.11 GiB memory in use. If reserved but "
+            "unallocated memory is large try setting PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"
+        )
 
 
 class KilledWorker(nn.Module):

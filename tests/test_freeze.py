@@ -333,7 +333,7 @@ def test_a_recipe_that_cannot_be_is_refused_with_its_key(override: str, says: st
 SMALL = (
     *(option for option in QUICK if not option.startswith("data.batch_size")), "augment=none", "model=unet",
     "encoder.channels=[8,16,16]", "encoder.dropout=0", "freeze=gradual", "optim=sgd", "schedule=poly",
-    "trainer.max_epochs=3", "predictions=0",
+    "trainer.max_epochs=3", "trainer.accelerator=cpu", "predictions=0",
 )  # fmt: skip
 
 

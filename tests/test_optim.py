@@ -9,6 +9,8 @@ from torch import nn
 from seglight.freeze_policy import FreezePolicy
 from seglight.optim import Recipe
 
+CHANNELS_LAST = torch.channels_last
+
 
 class Net(nn.Module):
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ def test_a_fused_step_is_the_plain_step(optimizer: type) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.AdamW, partial(torch.optim.SGD, momentum=0.9)])
-def test_a_fused_step_is_right_where_gradients_and_states_lie_otherwise_in_memory(optimizer: type) -> None:
+def test_a_fused_step_is_right_where_a_loaded_state_lies_otherwise_in_memory(optimizer: type) -> None:
     torch.manual_seed(0)
     nets = Net(), Net()
     nets[1].load_state_dict(nets[0].state_dict())
@@ -46,14 +48,17 @@ def test_a_fused_step_is_right_where_gradients_and_states_lie_otherwise_in_memor
     gradients = [torch.randn_like(p) for p in nets[0].parameters()]
     for step in range(3):
         for net, one in zip(nets, (ours, plain), strict=True):
+            net.zero_grad()
             for p, gradient in zip(net.parameters(), gradients, strict=True):
                 other = step == 1 and one is ours and p.dim() == 4
-                p.grad = gradient.clone(memory_format=torch.channels_last if other else torch.contiguous_format)
+                (p * gradient.clone(memory_format=CHANNELS_LAST if other else torch.contiguous_format)).sum().backward()
             one.step()
-        for state in ours.state.values():  # as from a checkpoint of a network in the other memory format
+        saved = ours.state_dict()  # as from a checkpoint of a network in the other memory format
+        for state in saved["state"].values():
             for name, value in state.items():
                 if value.dim() == 4:
-                    state[name] = value.contiguous(memory_format=torch.channels_last)
+                    state[name] = value.contiguous(memory_format=CHANNELS_LAST)
+        ours.load_state_dict(saved)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 

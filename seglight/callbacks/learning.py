@@ -24,19 +24,19 @@ class Learning(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
-        pl_module.log("lr", self.rate, rank_zero_only=True)
+        pl_module.log("lr", torch.tensor(self.rate), rank_zero_only=True)  # of a number Lightning makes a GPU's tensor
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         count = len(batch["image"])
-        self.total = self.total.to(pl_module.train_loss.device) + pl_module.train_loss * count
+        self.total = self.total + pl_module.train_loss * count
         self.images += count
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        pl_module.log("train/mean_loss", self.mean(), rank_zero_only=True)
+        pl_module.log("train/mean_loss", self.mean(pl_module.device), rank_zero_only=True)
 
-    def mean(self) -> float:
-        """The mean loss of this epoch's images so far, over all ranks, which all ask for it."""
-        sums = torch.stack([self.total, self.total.new_tensor(self.images)])
+    def mean(self, device: torch.device) -> float:
+        """The mean loss of this epoch's images so far, over all ranks, which all ask for it, on their own devices."""
+        sums = torch.stack([self.total, self.total.new_tensor(self.images)]).to(device)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)
         return float(sums[0] / sums[1])

@@ -32,7 +32,7 @@ class EpochLines(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        mean = self.learning.mean()  # all ranks take part
+        mean = self.learning.mean(pl_module.device)  # all ranks take part
         if not trainer.is_global_zero:
             return
         by_steps = 0 < trainer.max_steps <= trainer.estimated_stepping_batches  # what ends the run

@@ -13,8 +13,10 @@ import torch
 from omegaconf import DictConfig
 
 from seglight.runs.run import Run
+from seglight.training.trainer import auto_precision
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ALLOCATION = re.compile(r"Tried to allocate [\d.]+ \w+(\. GPU .*? is free)?")  # the rest is of torch's allocator
 DEAD_WORKER = re.compile(r"DataLoader worker \(pid.*?\) (is killed by signal: \w+|exited unexpectedly)")
 
 
@@ -44,7 +46,8 @@ def explanation(error: BaseException, run: Run) -> str | None:
             f"checkpoint is kept. Make room, then {quote(f'resume={run.path}')} goes on from it"
         )
     if isinstance(error, torch.OutOfMemoryError):
-        return f"out of GPU memory: {used(run.cfg)}. {text.splitlines()[0]}"
+        asked = ALLOCATION.search(text)
+        return f"out of GPU memory: {used(run.cfg)}{f'. {asked[0]}' if asked else ''}"
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return f"out of memory: {used(run.cfg)}"
     worker = DEAD_WORKER.search(text)
@@ -59,10 +62,11 @@ def explanation(error: BaseException, run: Run) -> str | None:
 def used(cfg: DictConfig) -> str:
     """What decides how much memory a run takes, with what to do about it."""
     data, trainer = cfg.data, cfg.trainer
+    precision = auto_precision(trainer.accelerator) if trainer.precision == "auto" else trainer.precision
+    halves = "" if "16" in str(precision) else " or set trainer.precision=bf16-mixed"
     return (
         f"training takes data.batch_size={data.get('batch_size')} images of data.crop_size={data.get('crop_size')} at "
         f"once, evaluation data.eval_batch_size={data.get('eval_batch_size')} at native resolution, in "
-        f"trainer.precision={trainer.precision}. Lower data.batch_size or data.crop_size, or set "
-        f"trainer.precision=bf16-mixed; trainer.accumulate_grad_batches (now {trainer.accumulate_grad_batches}) keeps "
-        "the effective batch"
+        f"trainer.precision={precision}. Lower data.batch_size or data.crop_size{halves}; "
+        f"trainer.accumulate_grad_batches (now {trainer.accumulate_grad_batches}) keeps the effective batch"
     )

@@ -1,9 +1,12 @@
-"""One block of measurements in a process of its own: `python experiments/benchmarks/peers/block.py CELL WHO [STEPS]`.
+"""One block of measurements in a process of its own.
+
+    python experiments/benchmarks/peers/block.py CELL WHO [STEPS] [cpu|cuda]
 
 CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (in channels_last and in
 the precision that seglight chooses for the machine), seglight (`python -m seglight.train`'s own step, Lightning and
 logging with it), or floor (the convolutions of seglight's network, forward and backward, in its precision). Prints
-JSON: median seconds, peak MB.
+JSON: median seconds, peak MB. On a GPU a batch has eight times the images (FCN-8s: the one of its authors) and comes
+from pinned memory each step.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +41,32 @@ CELLS = {
 }
 
 
+DEVICE = sys.argv[4] if len(sys.argv) > 4 else "cpu"
+
+
 def bf16() -> bool:
     """Whether seglight's trainer.precision=auto is bf16-mixed here."""
-    return auto_precision("cpu") == "bf16-mixed"
+    return auto_precision(DEVICE) == "bf16-mixed"
 
 
 def batch(cell: str) -> tuple[Tensor, Tensor]:
     """uint8 images and int64 masks, as a loader gives them."""
     (count, height, width), _ = CELLS[cell]
+    count *= 8 if DEVICE == "cuda" and count > 1 else 1
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, height, width), generator=generator, dtype=torch.uint8)
-    return images, torch.randint(0, CLASSES, (count, height, width), generator=generator)
+    return pinned(images), pinned(torch.randint(0, CLASSES, (count, height, width), generator=generator))
+
+
+def pinned(tensor: Tensor) -> Tensor:
+    return tensor.pin_memory() if DEVICE == "cuda" else tensor
 
 
 def peer(cell: str, fast: bool) -> Any:
     """A step of the peer's own training loop."""
     torch.manual_seed(0)
     images, masks = batch(cell)
-    x = (images.float() / 255 - 0.45) / 0.225
+    ready = pinned((images.float() / 255 - 0.45) / 0.225)
     criterion = nn.CrossEntropyLoss(ignore_index=255)
     if cell == "smp_unet":
         import segmentation_models_pytorch as smp
@@ -62,7 +74,7 @@ def peer(cell: str, fast: bool) -> Any:
         net = smp.Unet("resnet18", encoder_weights=None, classes=CLASSES)
         optimizer: Any = torch.optim.AdamW(net.parameters(), 1e-3)
 
-        def loss(out: Any) -> Tensor:
+        def loss(out: Any, masks: Tensor) -> Tensor:
             return criterion(out.float(), masks)
 
     elif cell == "torchvision_fcn":
@@ -71,25 +83,33 @@ def peer(cell: str, fast: bool) -> Any:
         net = fcn_resnet50(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True)
         optimizer = torch.optim.SGD(net.parameters(), 0.02, momentum=0.9, weight_decay=1e-4)
 
-        def loss(out: Any) -> Tensor:
+        def loss(out: Any, masks: Tensor) -> Tensor:
             return criterion(out["out"].float(), masks) + 0.5 * criterion(out["aux"].float(), masks)
 
     else:
         net = TorchFCN("8s")
         optimizer = torch.optim.SGD(net.parameters(), 1e-14, momentum=0.99, weight_decay=5e-4)
 
-        def loss(out: Any) -> Tensor:  # the authors' loss: the sum over labelled pixels, of log-softmax rows
+        def loss(
+            out: Any, masks: Tensor
+        ) -> Tensor:  # the authors' loss: the sum over labelled pixels, of log-softmax rows
             rows = out.float().log_softmax(1).permute(0, 2, 3, 1)[masks != 255]
             return nn.functional.nll_loss(rows, masks[masks != 255], reduction="sum")
 
-    net.train()
-    if fast:
-        net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    net.train().to(DEVICE)
+    memory = torch.channels_last if fast else torch.contiguous_format
+    net = net.to(memory_format=memory)
+    if DEVICE == "cpu":
+        ready = ready.to(memory_format=memory)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast and bf16()):
+        x, wanted = ready, masks
+        if DEVICE == "cuda":
+            x, wanted = (tensor.to(DEVICE, non_blocking=True) for tensor in (ready, masks))
+            x = x.to(memory_format=memory)
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=fast and bf16()):
             out = net(x)
-        value = loss(out)
+        value = loss(out, wanted)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -97,24 +117,31 @@ def peer(cell: str, fast: bool) -> Any:
     return step
 
 
-def timed(step: Any, steps: int) -> list[float]:
-    times = []
-    for turn in range(WARM + steps):
-        start = time.perf_counter()
-        step()
-        if turn >= WARM:
-            times.append(time.perf_counter() - start)
-    return times
-
-
 class Watch(L.Callback):
-    """The time from one batch's end to the next one's: everything that a step costs in Lightning."""
+    """Seconds of the steps after the first ones: each, or on a GPU, which runs behind the program, their mean."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
         self.ends: list[float] = []
+        self.last = WARM + steps
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        if DEVICE == "cuda" and len(self.ends) in (WARM, self.last):
+            torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
+
+    def times(self) -> list[float]:
+        ends = self.ends[WARM : self.last + 1]
+        if DEVICE == "cuda":
+            return [(ends[-1] - ends[0]) / (len(ends) - 1)]
+        return [b - a for a, b in pairwise(ends)]
+
+
+def timed(step: Any, steps: int) -> list[float]:
+    watch = Watch(steps)
+    for _ in range(WARM + steps + 1):
+        step()
+        watch.on_train_batch_end()
+    return watch.times()
 
 
 def seglights(cell: str, steps: int) -> list[float]:
@@ -134,24 +161,24 @@ def seglights(cell: str, steps: int) -> list[float]:
         prepare_task(task, data, cfg)
         ready = [{"image": images, "mask": masks, "name": ["a"] * len(images)}] * (WARM + 1 + steps)
         loader = torch.utils.data.DataLoader(ready, batch_size=None)  # type: ignore[arg-type]
-        watch, best = Watch(), Best()
+        watch, best = Watch(steps), Best()
         trainer = build_trainer(cfg, run, [*callbacks(run, best, data), watch])
         trainer.fit(task, loader)
-    return [b - a for a, b in zip(watch.ends[WARM:], watch.ends[WARM + 1 :], strict=False)]
+    return watch.times()
 
 
 def composed(cell: str, *more: str) -> Any:
     return resolve(seglight.compose(
         *CELLS[cell][1], "data=voc", "encoder.weights=null", "predictions=0", "data.num_workers=0",
-        "trainer.limit_val_batches=0", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu", *more,
+        "trainer.limit_val_batches=0", "trainer.enable_progress_bar=false", f"trainer.accelerator={DEVICE}", *more,
     ))  # fmt: skip
 
 
 def floor(cell: str, steps: int) -> list[float]:
     """Every convolution of seglight's network forward and backward, each alone, on maps of the sizes it gets."""
     cfg = composed(cell)
-    net = seglight.build_model(cfg).train().to(memory_format=torch.channels_last)
-    images, masks = batch(cell)
+    net = seglight.build_model(cfg).train().to(DEVICE, memory_format=torch.channels_last)
+    images, masks = (tensor.to(DEVICE) for tensor in batch(cell))
     seen: list[tuple[nn.Module, Tensor, Tensor]] = []
     hooks = [
         m.register_forward_hook(lambda m, x, y: seen.append((m, x[0].detach(), y.detach())))
@@ -186,7 +213,11 @@ def main() -> None:
         times = seglights(cell, steps)
     else:
         times = timed(peer(cell, who == "peer_fast"), steps)
-    print(json.dumps({"seconds": statistics.median(times), "peak_mb": round(peak_memory() / 1e6), "steps": len(times)}))
+    print(
+        json.dumps(
+            {"seconds": statistics.median(times), "peak_mb": round(peak_memory(DEVICE == "cuda") / 1e6), "steps": steps}
+        )
+    )
 
 
 if __name__ == "__main__":
