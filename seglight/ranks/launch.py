@@ -1,4 +1,4 @@
-"""How one job becomes N ranks: N processes of `python -m seglight.training.worker RUN`.
+"""How one job becomes N ranks: N processes of `python -m seglight.training.worker RUN`, forked from one.
 
 Lightning's own launcher would repeat this process's command line, which in a sweep starts the sweep in every rank.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 from pathlib import Path
 
+from seglight.ranks.forking import become_rank, forking
 from seglight.ranks.signals import SECONDS_TO_STOP, SIGNALS, Stopped, handlers_put_back
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -38,11 +38,13 @@ def launch(ranks: int, module: str, folder: Path) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        monitor_interval=0.5,
+        monitor_interval=0.1,
+        start_method="forkserver",
     )
+    forking()  # torch's launcher takes the same
     with handlers_put_back(STOP_SIGNALS):  # torch's launcher leaves its own behind
         try:
-            elastic_launch(settings, sys.executable)("-m", module, str(folder))
+            elastic_launch(settings, become_rank)(module, str(folder), os.getpid(), dict(os.environ))
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             if first.exitcode - 128 in SIGNALS:  # the ranks got the signal, not this process

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -60,6 +61,24 @@ def end_with_parent() -> None:
     """No orphans: the kernel ends this process when the one that started it is gone (on Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def end_with(pid: int) -> None:
+    """No orphans: this process is killed as soon as that one is gone (on Linux). A thread watches it."""
+    if sys.platform != "linux":
+        return
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        os._exit(128 + signal.SIGKILL)
+
+    def watch() -> None:
+        gone = select.poll()
+        gone.register(watched, select.POLLIN)
+        gone.poll()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def stop_in_time(seconds: float) -> None:

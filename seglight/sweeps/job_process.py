@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from seglight.errors import USER_ERRORS, message
 from seglight.ranks.environment import rank
+from seglight.ranks.forking import forking, named
 from seglight.ranks.signals import SECONDS_TO_STOP
 from seglight.runs import status
 from seglight.runs.lock import HeldByAnotherError
@@ -24,14 +24,6 @@ from seglight.training.job import train_run
 
 log = logging.getLogger(__name__)
 
-PRELOADED = [
-    "seglight.sweeps.job_process",
-    "seglight.training.fit",
-    "albumentations",
-    "torchvision",
-    "matplotlib.backends.backend_agg",
-    "rich.table",
-]  # none of them starts a thread
 LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
@@ -81,10 +73,8 @@ class JobProcess:
         """Returns when it has ended, with a line that says how."""
         if self.stopped:
             return f"{self.path.name}: not started"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
         with self.lock:
-            self.process = context.Process(target=become_job, args=(self.path.absolute(), self.env))
+            self.process = forking().Process(target=become_job, args=(self.path.absolute(), os.getpid(), self.env))
             self.process.start()
         if stops_on_sigterm:
             signal.signal(signal.SIGTERM, lambda number, frame: self.stop(wait=False))
@@ -110,13 +100,12 @@ class JobProcess:
         return not wait([self.process.sentinel], seconds)
 
 
-def become_job(path: Path, env: dict[str, str]) -> None:
+def become_job(path: Path, parent: int, env: dict[str, str]) -> None:
     """Makes this process, just forked, one that `python -m seglight.sweeps.job_process RUN` would be."""
     import torch
-    from setproctitle import setproctitle
 
     os.setsid()  # a terminal's Ctrl-C is for the launcher
-    setproctitle(f"{sys.executable} -m seglight.sweeps.job_process {path}")  # while the environment is as it began
+    named("seglight.sweeps.job_process", str(path), parent)
     os.environ.clear()
     os.environ.update(env)
     files = ((os.devnull, os.O_RDONLY), (os.devnull, os.O_WRONLY), (str(path / "train.log"), LOG))
@@ -124,7 +113,6 @@ def become_job(path: Path, env: dict[str, str]) -> None:
         os.dup2(os.open(file, flags), number)
     if env.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(max(int(env["OMP_NUM_THREADS"]), 1))  # torch reads it when it is imported
-    sys.argv = [__file__, str(path)]
     main()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import select
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +17,7 @@ from seglight.config import resolve
 from seglight.runs import status
 from seglight.runs.run import Run, sweep_runs
 from seglight.sweeps.job_process import ended, try_run
-from tests.conftest import QUICK, TWO_RANKS, processes, start, statuses, until
+from tests.conftest import QUICK, TWO_RANKS, processes, start, statuses, until, wait_for
 
 
 @pytest.mark.slow
@@ -37,6 +38,21 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
     assert [seglight.load_run(sweep / n).summary["devices"] for n in "12"] == [2, 2]
     assert f"resume_sweep={sweep}" in out
     assert not processes(f"seglight.training.worker {sweep}")
+
+
+@pytest.mark.slow
+def test_jobs_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={sweep}"]
+    process = start(tmp_path, "seglight.train", "-m", *QUICK, "seed=0,1", "trainer.max_epochs=100000", *launcher)
+    for name in "01":
+        wait_for(sweep / name / "train.log", "epoch 2/", process)
+    jobs = [os.pidfd_open(int(job)) for job in processes(f"seglight.sweeps.job_process {sweep}")]
+    assert len(jobs) == 2
+    process.kill()
+    process.communicate(timeout=60)
+    for job in jobs:
+        assert select.select([job], [], [], 60)[0], "a job goes on"
 
 
 def trains(run: Run, steps: Connection) -> None:
