@@ -2,7 +2,7 @@
 
     python experiments/causes/train.py NAME [key=value ...]
 
-Keys and their first values, which are the peer script's (shared/tools/smp_camvid.py with --fast --lr 1e-3,1e-3 --dice):
+Keys and their first values, which are the peer script's (experiments/benchmarks/time_to_score/peer.py):
     net=unet|paper|smp      seglight's decoder=unet, seglight's decoder=unet_paper, or smp.Unet itself
     convs=uniform|normal|own  decoder's 3x3 convolutions: He uniform (SMP), He normal, or as the network comes
     head=xavier|torch|own|zero  score layer: Xavier uniform with bias 0 (SMP), torch's default, as it comes, zeros
