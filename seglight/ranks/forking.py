@@ -9,7 +9,10 @@ import importlib
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
+from types import ModuleType
 
 PRELOADED = [
     "seglight.sweeps.job_process",
@@ -21,11 +24,16 @@ PRELOADED = [
 ]  # none of them starts a thread
 
 
-def forking() -> ForkServerContext:
-    """Where such processes come from."""
+@contextmanager
+def forking() -> Iterator[ForkServerContext]:
+    """Where such processes come from. They do not run the program's own file again, which may not expect it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return context
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield context
+    finally:
+        sys.modules["__main__"] = program
 
 
 def named(module: str, argument: str, parent: int) -> None:

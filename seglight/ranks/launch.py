@@ -41,8 +41,7 @@ def launch(ranks: int, module: str, folder: Path) -> None:
         monitor_interval=0.1,
         start_method="forkserver",
     )
-    forking()  # torch's launcher takes the same
-    with handlers_put_back(STOP_SIGNALS):  # torch's launcher leaves its own behind
+    with handlers_put_back(STOP_SIGNALS), forking():  # torch's launcher leaves its own handlers behind
         try:
             elastic_launch(settings, become_rank)(module, str(folder), os.getpid(), dict(os.environ))
         except ChildFailedError as error:

@@ -73,8 +73,8 @@ class JobProcess:
         """Returns when it has ended, with a line that says how."""
         if self.stopped:
             return f"{self.path.name}: not started"
-        with self.lock:
-            self.process = forking().Process(target=become_job, args=(self.path.absolute(), os.getpid(), self.env))
+        with self.lock, forking() as context:
+            self.process = context.Process(target=become_job, args=(self.path.absolute(), os.getpid(), self.env))
             self.process.start()
         if stops_on_sigterm:
             signal.signal(signal.SIGTERM, lambda number, frame: self.stop(wait=False))

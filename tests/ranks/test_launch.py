@@ -12,7 +12,7 @@ import torch
 
 import seglight
 from seglight.results.image_scores import ImageScores
-from tests.conftest import QUICK, REPO, TWO_RANKS, Command
+from tests.conftest import QUICK, REPO, TWO_RANKS, Command, start
 
 # A program, by two ranks as torchrun would start them.
 TWICE = """
@@ -45,6 +45,15 @@ def test_two_ranks_score_one_image_once(command: Command, tmp_path: Path) -> Non
     assert pixels == images * 64 * 64
     right = sum(int(row[i + 1]) for i, row in enumerate(confusion(run)[1:]))
     assert summary["val/pixel_acc"] == pytest.approx(right / pixels, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_a_program_that_trains_when_it_is_imported_has_two_ranks_too(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("from seglight.train import main\nmain()\n")
+    process = start(tmp_path, "program", *QUICK, *TWO_RANKS, f"hydra.run.dir={tmp_path / 'run'}")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert seglight.load_run(tmp_path / "run").summary["devices"] == 2
 
 
 @pytest.mark.slow
