@@ -48,7 +48,7 @@ class Recipe:
         """The optimizer of a network. unscales: whether a fused one may undo a gradient scaler's factor itself."""
         fused = {"fused": True} if self.fused and unscales and has_fused(self.optimizer) else {}
         optimizer = self.optimizer(list(self.groups(net, policy)), lr=self.lr, weight_decay=self.weight_decay, **fused)
-        if fused:
+        if optimizer.defaults.get("fused"):  # the config may say so itself
             optimizer.register_load_state_dict_post_hook(lay_out_alike)
         return optimizer
 

@@ -113,11 +113,11 @@ def script(tmp_path: Path, forking: Forking) -> Command:
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    """`python -m COMMAND` in a folder, as a process that the test watches."""
+    """`python -m COMMAND` in a folder, as a process that the test watches, in a group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=folder, env={**os.environ, **ENVIRONMENT},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def launch(ranks: int, module: str, folder: Path) -> None:
     )
     with handlers_put_back(STOP_SIGNALS), forking():  # torch's launcher leaves its own handlers behind
         try:
-            elastic_launch(settings, become_rank)(module, str(folder), os.getpid(), dict(os.environ))
+            elastic_launch(settings, become_rank)(module, str(folder), dict(os.environ))
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             if first.exitcode - 128 in SIGNALS:  # the ranks got the signal, not this process

@@ -5,15 +5,14 @@ While a run trains, `seglight.callbacks.stop_after_step` lets it finish its step
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
 import os
-import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -58,24 +57,16 @@ def stop(number: int, frame: Any) -> None:
 
 
 def end_with_parent() -> None:
-    """No orphans: the kernel ends this process when the one that started it is gone (on Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    """No orphans: this process is killed as soon as the one that asked for it is gone. A thread watches that.
 
-
-def end_with(pid: int) -> None:
-    """No orphans: this process is killed as soon as that one is gone (on Linux). A thread watches it."""
-    if sys.platform != "linux":
+    The process that it was forked from lives as long as the last one that it has forked.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
         return
-    try:
-        watched = os.pidfd_open(pid)
-    except ProcessLookupError:
-        os._exit(128 + signal.SIGKILL)
 
     def watch() -> None:
-        gone = select.poll()
-        gone.register(watched, select.POLLIN)
-        gone.poll()
+        wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -8,14 +8,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from seglight.errors import USER_ERRORS, message
 from seglight.ranks.environment import rank
-from seglight.ranks.forking import forking, named
+from seglight.ranks.forking import become, forking
 from seglight.ranks.signals import SECONDS_TO_STOP
 from seglight.runs import status
 from seglight.runs.lock import HeldByAnotherError
@@ -71,48 +71,49 @@ class JobProcess:
 
     def run(self, stops_on_sigterm: bool = False) -> str:
         """Returns when it has ended, with a line that says how."""
-        if self.stopped:
-            return f"{self.path.name}: not started"
         with self.lock, forking() as context:
-            self.process = context.Process(target=become_job, args=(self.path.absolute(), os.getpid(), self.env))
-            self.process.start()
+            if self.stopped:
+                return f"{self.path.name}: not started"
+            process = context.Process(target=become_job, args=(self.path.absolute(), self.env))
+            process.start()
+            self.process = process
         if stops_on_sigterm:
             signal.signal(signal.SIGTERM, lambda number, frame: self.stop(wait=False))
-        wait([self.process.sentinel])  # holds no lock: a signal handler may ask too
+        if self.stopped:
+            self.stop(wait=False)
+        wait([process.sentinel])  # holds no lock: a signal handler may ask too
         with self.lock:
-            self.process.join()
-        code = self.process.exitcode or 0
+            process.join()
+            self.process = None
+        code = process.exitcode or 0
+        process.close()
         return ended(self.path, f"its process was killed by signal {-code}" if code < 0 else f"exit code {code}")
 
     def stop(self, wait: bool = True) -> None:
         """Tells it to save and end; kills it where it does not."""
         self.stopped = True
-        if self.process is None or not self.runs():
-            return
-        self.process.terminate()
-        if wait and self.runs(SECONDS_TO_STOP + 3):
-            self.process.kill()
-            self.runs(None)
-
-    def runs(self, seconds: float | None = 0.0) -> bool:
-        """Whether it still does after so many seconds."""
-        assert self.process is not None
-        return not wait([self.process.sentinel], seconds)
+        process = self.process
+        with suppress(ValueError):  # its thread has seen it end, and closed it
+            if process is None or has_ended(process):
+                return
+            process.terminate()
+            if wait and not has_ended(process, SECONDS_TO_STOP + 3):
+                process.kill()
+                has_ended(process, None)
 
 
-def become_job(path: Path, parent: int, env: dict[str, str]) -> None:
+def has_ended(process: ForkServerProcess, seconds: float | None = 0.0) -> bool:
+    """Whether it has after so many seconds, at most."""
+    return bool(wait([process.sentinel], seconds))
+
+
+def become_job(path: Path, env: dict[str, str]) -> None:
     """Makes this process, just forked, one that `python -m seglight.sweeps.job_process RUN` would be."""
-    import torch
-
     os.setsid()  # a terminal's Ctrl-C is for the launcher
-    named("seglight.sweeps.job_process", str(path), parent)
-    os.environ.clear()
-    os.environ.update(env)
+    become("seglight.sweeps.job_process", str(path), env)
     files = ((os.devnull, os.O_RDONLY), (os.devnull, os.O_WRONLY), (str(path / "train.log"), LOG))
     for number, (file, flags) in enumerate(files):
         os.dup2(os.open(file, flags), number)
-    if env.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(max(int(env["OMP_NUM_THREADS"]), 1))  # torch reads it when it is imported
     main()
 
 

@@ -16,6 +16,7 @@ from seglight.runs.run import Run
 from seglight.training.trainer import auto_precision
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_SPACE_TEXT = "No space left on device"  # of a loader's process torch keeps the text alone
 ALLOCATION = re.compile(r"Tried to allocate [\d.]+ \w+(\. GPU .*? is free)?")  # the rest is of torch's allocator
 DEAD_WORKER = re.compile(r"DataLoader worker \(pid.*?\) (is killed by signal: \w+|exited unexpectedly)")
 
@@ -39,10 +40,10 @@ def exhaustion_explained(run: Run) -> Iterator[None]:
 def explanation(error: BaseException, run: Run) -> str | None:
     """What ran out, in a user's words; None where nothing did."""
     text = str(error)
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        free = shutil.disk_usage(run.path).free / 1e6
+    if isinstance(error, OSError) and (error.errno in NO_SPACE or NO_SPACE_TEXT in text):
+        free, why = shutil.disk_usage(run.path).free / 1e6, error.strerror or text.splitlines()[-1]
         return (
-            f"no space to write {error.filename or run.path} ({error.strerror}; {free:,.1f} MB free): the last "
+            f"no space to write {error.filename or run.path} ({why}; {free:,.1f} MB free): the last "
             f"checkpoint is kept. Make room, then {quote(f'resume={run.path}')} goes on from it"
         )
     if isinstance(error, torch.OutOfMemoryError):

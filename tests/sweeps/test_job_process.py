@@ -43,16 +43,31 @@ def test_a_sweep_of_two_rank_jobs_survives_a_killed_rank(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_jobs_do_not_outlive_a_launcher_that_was_killed(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
+    endless = ["data.num_workers=1", "trainer.max_epochs=100000"]
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={sweep}"]
+    process = start(tmp_path, "seglight.train", "-m", *QUICK, "seed=0,1", *endless, *launcher)
+    for name in "01":
+        wait_for(sweep / name / "train.log", "epoch 2/", process)
+    jobs = [os.pidfd_open(int(job)) for job in processes(f"seglight.sweeps.job_process {sweep}")]
+    assert len(jobs) >= 4  # and what loads their data
+    process.kill()
+    process.communicate(timeout=60)  # the process that they are forked from holds the pipe
+    for job in jobs:
+        assert select.select([job], [], [], 60)[0], "a job goes on"
+
+
+@pytest.mark.slow
+def test_a_signal_to_the_whole_group_lets_jobs_save(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={sweep}"]
     process = start(tmp_path, "seglight.train", "-m", *QUICK, "seed=0,1", "trainer.max_epochs=100000", *launcher)
     for name in "01":
         wait_for(sweep / name / "train.log", "epoch 2/", process)
-    jobs = [os.pidfd_open(int(job)) for job in processes(f"seglight.sweeps.job_process {sweep}")]
-    assert len(jobs) == 2
-    process.kill()
-    process.communicate(timeout=60)
-    for job in jobs:
-        assert select.select([job], [], [], 60)[0], "a job goes on"
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, out + err
+    assert statuses(sweep) == ["interrupted", "interrupted"]
+    assert [seglight.load_run(sweep / name, "last").summary["status"] for name in "01"] == ["interrupted"] * 2
 
 
 def trains(run: Run, steps: Connection) -> None:
