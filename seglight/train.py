@@ -12,6 +12,7 @@ from seglight.cli import CommandLine, refuse_impossible, run_command
 from seglight.overrides import is_hydras, key_of, quoted
 from seglight.ranks.environment import rank, started_by_others
 from seglight.ranks.rendezvous import Meeting
+from seglight.ranks.signals import stops_at_once
 from seglight.runs.credentials import refuse_typed_secrets
 from seglight.sweeps import register
 
@@ -52,9 +53,10 @@ def main() -> None:
             return
     changes: list[str] = []
     try:
-        run_command(
-            "train", lambda cfg: train(cfg, changes, meeting), lambda line: changes.extend(prepare(line, meeting))
-        )
+        with stops_at_once():
+            run_command(
+                "train", lambda cfg: train(cfg, changes, meeting), lambda line: changes.extend(prepare(line, meeting))
+            )
     finally:
         if meeting:
             meeting.say(None)

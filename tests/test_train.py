@@ -135,3 +135,10 @@ def test_a_class_weighing_loss_inside_a_sum_gets_the_data_sets_counts(tmp_path: 
     cfg.loss.losses[0]["_target_"] = "seglight.losses.cross_entropy.WeightedCrossEntropy"
     train_run(Run.create(tmp_path / "run", cfg, []))
     assert Run(tmp_path / "run").summary["status"] == "completed"
+
+
+def test_ctrl_c_before_a_run_has_begun_is_no_traceback(script: Command, tmp_path: Path) -> None:
+    program = "import os, seglight.train as t; t.prepare = lambda *line: os.kill(os.getpid(), 2) or []; t.main()"
+    answer = script(program, *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
+    assert not (tmp_path / "run").exists()

@@ -24,7 +24,8 @@ class TimeLimit(Timer):
         super().setup(trainer, pl_module, stage)
         pl_module.clock = lambda: self.passed
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
+        # as late as can be before the schedule sets the rates of the next step
         share = min(self.time_elapsed() / self.limit.total_seconds(), 1.0)
         self.passed = trainer.strategy.broadcast(share)
 

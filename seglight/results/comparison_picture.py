@@ -25,6 +25,9 @@ def draw_comparison(c: Comparison) -> Any:
     colours = ["#0072b2" if at in members else "0.55" for at in order]
     value, low, high = (100 * each[order] for each in (c.estimate.value, lows, highs))
     names = [name if len(name := c.cells[at].name) <= 60 else f"{name[:59]}…" for at in order]
+    numbered = len(order) <= 12
+    if numbered:
+        names = [f"{name}   {row}" for row, name in enumerate(names, 1)]
     known = [cost for cost in SPENT if None not in [c.cell_cost(at, cost) for at in order]]
     figure = Figure(figsize=(6 + 4 * len(known), max(3.2, 1.6 + 0.3 * len(order))), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -41,9 +44,9 @@ def draw_comparison(c: Comparison) -> Any:
     for axes, cost in zip(right, known, strict=True):
         spent = [c.cell_cost(at, cost) for at in order]
         axes.scatter(spent, value, color=colours)
-        for row in rows if len(order) <= 12 else ():
+        for row in rows if numbered else ():
             axes.annotate(str(row + 1), (spent[row], value[row]), xytext=(4, 4), textcoords="offset points", fontsize=9)
         axes.grid(alpha=0.3)
         axes.set(xlabel=COSTS[cost], ylabel=f"{NAMES.get(c.score, c.score)}, %")
-        axes.set_title("numbers: the rows on the left" if len(order) <= 12 else "", fontsize=10)
+        axes.set_title("numbers: the rows on the left" if numbered else "", fontsize=10)
     return figure
