@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 
 import seglight
 from seglight.config import AXES
-from tests.conftest import QUICK, REPO, TWO_RANKS, Command
+from tests.conftest import QUICK, TWO_RANKS, Command
+from tests.forking import ENVIRONMENT, Forking
 
 KEY = "c0ffee" * 6 + "cafe"  # as long as a real one
 
@@ -51,20 +52,16 @@ def config(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sweep(tmp_path_factory: pytest.TempPathFactory, forking: Forking) -> Path:
     """Two jobs with two loggers, an API key in the environment."""
     folder = tmp_path_factory.mktemp("sweeps") / "skips"
-    answer = subprocess.run(
+    answer = forking.run(
         [
-            sys.executable, "-m", "seglight.train", "-m", *QUICK, "skips=concat,none",
+            "-m", "seglight.train", "-m", *QUICK, "skips=concat,none",
             "logger=[wandb,tensorboard]", "logger.wandb.tags=[skips,small]", "logger.wandb.watch=gradients",
             "trainer.max_epochs=2", "trainer.log_every_n_steps=1", f"hydra.sweep.dir={folder}",
         ],
-        cwd=folder.parent, capture_output=True, text=True,
-        env={
-            **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO), "WANDB_MODE": "offline",
-            "WANDB_API_KEY": KEY,
-        },
+        folder.parent, {**os.environ, **ENVIRONMENT, "WANDB_MODE": "offline", "WANDB_API_KEY": KEY}, 300,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder
