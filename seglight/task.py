@@ -105,8 +105,10 @@ class SegmentationTask(L.LightningModule):
         key = f"{self.seed}/{self.current_epoch}/{batch_idx}/{self.global_rank}"
         seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "big")
         torch.default_generator.manual_seed(seed)
-        if self.device.type != "cpu":  # torch.manual_seed seeds every kind of device, which takes 1 ms a step
-            getattr(torch, self.device.type).manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.device.type != "cpu":
+            torch.manual_seed(seed)  # every kind of device, which takes 1 ms
         self.check_images(batch)
 
     def check_images(self, batch: dict[str, Any]) -> None:

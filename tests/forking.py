@@ -15,8 +15,11 @@ import sys
 import tempfile
 import threading
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from seglight.ranks.forking import PRELOADED
 
 REPO = Path(__file__).resolve().parents[1]
 Ended: TypeAlias = subprocess.CompletedProcess[str]
@@ -90,14 +93,6 @@ def become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import albumentations  # noqa: F401
-    import lightning  # noqa: F401
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
-    import rich.table  # noqa: F401
-    import torchvision  # noqa: F401
-
-    import seglight.sweeps.job_process
-    import seglight.training.fit  # noqa: F401
-
+    for name in (*PRELOADED, "matplotlib.figure"):
+        import_module(name)
     serve()

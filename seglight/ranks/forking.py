@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
 from types import ModuleType
 
+from seglight.ranks.fork_server import STOPS
+
 PRELOADED = [
     "seglight.ranks.fork_server",
     "seglight.sweeps.job_process",
@@ -45,7 +47,7 @@ def become(module: str, argument: str, env: dict[str, str]) -> None:
     import torch
     from setproctitle import setproctitle
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
     setproctitle(f"{sys.executable} -m {module} {argument}")  # while the environment is as it began
     os.environ.clear()

@@ -140,7 +140,6 @@ def main() -> None:
     from seglight.training.worker import take_part
 
     end_with_parent()
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's word to the launcher reaches this process and its ranks too
     run = Run(sys.argv[1])
     if rank() > 0:
         take_part(run)

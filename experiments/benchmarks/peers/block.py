@@ -5,8 +5,8 @@
 CELL: smp_unet, torchvision_fcn or pytorch_fcn. WHO: peer (as its authors run it), peer_fast (in channels_last and in
 the precision that seglight chooses for the machine), seglight (`python -m seglight.train`'s own step, Lightning and
 logging with it), or floor (the convolutions of seglight's network, forward and backward, in its precision). Prints
-JSON: median seconds, peak MB. On a GPU a batch has eight times the images (FCN-8s: the one of its authors) and comes
-from pinned memory each step.
+JSON: median seconds (a GPU's mean), peak MB. On a GPU a batch has eight times the images (FCN-8s: the one of its
+authors) and comes from pinned memory each step: float32 for the peers, uint8 for seglight.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def peer(cell: str, fast: bool) -> Any:
         net = TorchFCN("8s")
         optimizer = torch.optim.SGD(net.parameters(), 1e-14, momentum=0.99, weight_decay=5e-4)
 
-        def loss(
-            out: Any, masks: Tensor
-        ) -> Tensor:  # the authors' loss: the sum over labelled pixels, of log-softmax rows
+        def loss(out: Any, masks: Tensor) -> Tensor:  # the authors': the sum over labelled pixels, of log-softmax rows
             rows = out.float().log_softmax(1).permute(0, 2, 3, 1)[masks != 255]
             return nn.functional.nll_loss(rows, masks[masks != 255], reduction="sum")
 
@@ -213,11 +211,8 @@ def main() -> None:
         times = seglights(cell, steps)
     else:
         times = timed(peer(cell, who == "peer_fast"), steps)
-    print(
-        json.dumps(
-            {"seconds": statistics.median(times), "peak_mb": round(peak_memory(DEVICE == "cuda") / 1e6), "steps": steps}
-        )
-    )
+    peak = round(peak_memory(DEVICE == "cuda") / 1e6)
+    print(json.dumps({"seconds": statistics.median(times), "peak_mb": peak, "steps": steps}))
 
 
 if __name__ == "__main__":

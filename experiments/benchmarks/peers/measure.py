@@ -16,21 +16,18 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+DEVICE = "cuda" if "DEVICE=cuda" in sys.argv else "cpu"
+TIMES, OF = (8, "_cuda") if DEVICE == "cuda" else (1, "")
 CELLS = {
-    "smp_unet": "SMP Unet resnet18, 4 x 352",
-    "torchvision_fcn": "torchvision fcn_resnet50, 2 x 320",
+    "smp_unet": f"SMP Unet resnet18, {4 * TIMES} x 352",
+    "torchvision_fcn": f"torchvision fcn_resnet50, {2 * TIMES} x 320",
     "pytorch_fcn": "pytorch-fcn FCN-8s, 375 x 500",
-}
-GPU_CELLS = {
-    **CELLS,
-    "smp_unet": "SMP Unet resnet18, 32 x 352",
-    "torchvision_fcn": "torchvision fcn_resnet50, 16 x 320",
 }
 BLOCKS = ("peer", "peer_fast", "seglight", "floor")
 
 
-def block(cell: str, who: str, steps: int, device: str) -> dict[str, float]:
-    command = [sys.executable, str(HERE / "block.py"), cell, who, str(steps), device]
+def block(cell: str, who: str, steps: int) -> dict[str, float]:
+    command = [sys.executable, str(HERE / "block.py"), cell, who, str(steps), DEVICE]
     done = subprocess.run(command, cwd=HERE.parents[2], stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -39,7 +36,7 @@ def ratio(rounds: list[dict[str, Any]], over: str, under: str) -> float:
     return statistics.median(each[over]["seconds"] / each[under]["seconds"] for each in rounds)
 
 
-def table(results: dict[str, list[dict[str, Any]]], titles: dict[str, str]) -> str:
+def table(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "| training step | peer | peer in channels_last, seglight's precision | seglight | convolutions alone "
         "| peer / seglight | fast peer / seglight | seglight / convolutions | peak MB: peer, fast peer, seglight |",
@@ -52,11 +49,11 @@ def table(results: dict[str, list[dict[str, Any]]], titles: dict[str, str]) -> s
             for pair in (("peer", "seglight"), ("peer_fast", "seglight"), ("seglight", "floor"))
         ]
         peaks = [f"{statistics.median(e[w]['peak_mb'] for e in rounds):.0f}" for w in BLOCKS[:3]]
-        lines.append(f"| {titles[cell]} | {' | '.join([*seconds, *ratios])} | {', '.join(peaks)} |")
+        lines.append(f"| {CELLS[cell]} | {' | '.join([*seconds, *ratios])} | {', '.join(peaks)} |")
     return "\n".join(lines) + "\n"
 
 
-def draw(results: dict[str, list[dict[str, Any]]], titles: dict[str, str], target: Path) -> None:
+def draw(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -67,24 +64,22 @@ def draw(results: dict[str, list[dict[str, Any]]], titles: dict[str, str], targe
         values = [statistics.median(each[who]["seconds"] for each in rounds) for who in BLOCKS]
         panel.barh(BLOCKS, values, color=["#d1701f", "#e5b080", "#1f4e8c", "#888888"])
         panel.invert_yaxis()
-        panel.set_title(titles[cell], fontsize=9)
+        panel.set_title(CELLS[cell], fontsize=9)
         panel.set_xlabel("seconds a step")
     figure.savefig(target)
 
 
 def main() -> None:
     given = dict(argument.split("=", 1) for argument in sys.argv[1:])
-    rounds, steps, device = int(given.get("ROUNDS", 3)), int(given.get("STEPS", 8)), given.get("DEVICE", "cpu")
-    titles = CELLS if device == "cpu" else GPU_CELLS
-    of = "" if device == "cpu" else f"_{device}"
+    rounds, steps = int(given.get("ROUNDS", 3)), int(given.get("STEPS", 8))
     results: dict[str, list[dict[str, Any]]] = {cell: [] for cell in CELLS}
     for _ in range(rounds):
         for cell, seen in results.items():
-            seen.append({who: block(cell, who, steps, device) for who in BLOCKS})
+            seen.append({who: block(cell, who, steps) for who in BLOCKS})
             print(cell, {who: round(found["seconds"], 3) for who, found in seen[-1].items()}, flush=True)
-    (HERE / f"results{of}.json").write_text(json.dumps(results, indent=1) + "\n")
-    (HERE / f"results{of}.md").write_text(table(results, titles))
-    draw(results, titles, HERE / f"steps{of}.png")
+    (HERE / f"results{OF}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (HERE / f"results{OF}.md").write_text(table(results))
+    draw(results, HERE / f"steps{OF}.png")
 
 
 if __name__ == "__main__":
