@@ -138,7 +138,12 @@ def test_a_class_weighing_loss_inside_a_sum_gets_the_data_sets_counts(tmp_path: 
 
 
 def test_ctrl_c_before_a_run_has_begun_is_no_traceback(script: Command, tmp_path: Path) -> None:
-    program = "import os, seglight.train as t; t.prepare = lambda *line: os.kill(os.getpid(), 2) or []; t.main()"
+    program = (
+        "import os, signal, seglight.train as t\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+        "t.prepare = lambda *line: os.kill(os.getpid(), signal.SIGINT) or []\n"
+        "t.main()"
+    )
     answer = script(program, *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
     assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
     assert not (tmp_path / "run").exists()
